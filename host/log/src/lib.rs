@@ -1,0 +1,23 @@
+//! The log: topics, partitions, positions, and one atomic commit.
+//!
+//! Everything that Millstream reads, writes and remembers goes through this trait, and every pipeline,
+//! test and guest runs unchanged on each implementation: Kafka (`millstream-log-kafka`), one directory
+//! (`millstream-log-embedded`) and memory ([`memory`]). The currency is batches of columns.
+//!
+//! A worker opens one [`LogSession`]. What it appends stays invisible until [`LogSession::commit`] makes
+//! the outputs, the state deltas and the positions durable in one atomic step.
+
+mod assignment;
+mod error;
+pub mod memory;
+mod partitioner;
+mod session;
+mod topics;
+
+pub use assignment::range_assignment;
+pub use error::{ErrorKind, LogError};
+pub use partitioner::{murmur2, partition_for_key};
+pub use session::{
+    Committed, DeliveryGuarantee, Fetched, LogSession, PollEvent, Routing, SessionSpec, StartPosition, StateDelta,
+};
+pub use topics::{CleanupPolicy, Log, TopicInfo, TopicReader, TopicSpec, TopicWriter};

@@ -1,0 +1,63 @@
+//! The store below a task's cache.
+
+use millstream_types::BytesColumn;
+
+use crate::StateError;
+
+/// A change to write: `None` deletes.
+pub type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// What [`StateBackend::scan`] calls for each entry; `false` ends the scan.
+pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
+
+/// An ordered key-value store that holds one task's committed state. It never sees anything uncommitted.
+pub trait StateBackend: Send {
+    /// Reads `keys` at once; null where nothing is stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get_many(&self, keys: &BytesColumn) -> Result<BytesColumn, StateError>;
+
+    /// Visits the entries with `start <= key < end` in ascending byte order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError>;
+
+    /// Writes `entries`, which ascend by key, together with the changelog position that they reach. After
+    /// a crash the store is as after some earlier call, position included.
+    ///
+    /// # Errors
+    /// When the store cannot be written; it is then as before.
+    fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError>;
+
+    /// The changelog position of the last write; `None` for a store that was never written.
+    fn position(&self) -> Option<i64>;
+
+    /// Makes every write durable and returns the position that a crash would now leave.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn flush(&mut self) -> Result<Option<i64>, StateError>;
+
+    /// Tells the store the time, so that it may forget entries whose time to live is over.
+    fn set_now_ms(&mut self, now_ms: i64);
+
+    /// Bytes on disk and in memory, for metrics.
+    fn size_bytes(&self) -> u64;
+}
+
+/// Opens the backends of tasks. Shared by all workers; what tasks share (block cache, write buffers) it holds.
+pub trait StateBackends: Send + Sync {
+    /// Opens or creates the store of `task`, a relative path such as `fraud/velocity/3`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, for instance because another process has it.
+    fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError>;
+
+    /// Deletes the store of `task`, or of every task below it.
+    ///
+    /// # Errors
+    /// When it cannot be deleted or is open.
+    fn remove(&self, task: &str) -> Result<(), StateError>;
+}

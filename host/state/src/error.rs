@@ -1,0 +1,15 @@
+//! Errors of state.
+
+/// Why a state call failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StateError {
+    /// The caller named a state of another kind, or columns that do not fit.
+    #[error("{0}")]
+    Misuse(String),
+    /// The store could not be read or written.
+    #[error("state store: {0}")]
+    Store(String),
+    /// What is stored cannot be understood: another format, or broken bytes.
+    #[error("stored state is damaged: {0}")]
+    Corrupt(String),
+}
