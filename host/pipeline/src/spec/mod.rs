@@ -1,0 +1,226 @@
+//! The pipeline file as its author wrote it, every name and value checked.
+//!
+//! The types have the shape of the file, so that the JSON Schema is generated from them. They are made by
+//! [`parse`](crate::parse) and keep the places in the file that they came from, for later errors.
+
+mod connector;
+mod generator;
+mod settings;
+pub(crate) mod shapes;
+mod units;
+
+use std::sync::Arc;
+
+use millstream_types::{OperatorRef, PipelineName};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use connector::{ColumnType, CsvOptions, FileFormat, FileInput, FileSink, FileSource, LineFormat, StdoutSink};
+pub use connector::{TimeUnit, TimestampSpec};
+pub use generator::{Bursts, Choices, EventTime, FieldTemplate, Generator, SizeRange};
+pub use settings::{BatchSpec, CommitSpec, Delivery, RetrySpec};
+pub use units::{format_byte_size, format_duration, parse_byte_size, parse_duration};
+
+use crate::position::Positions;
+
+/// A pipeline: sources, steps and sinks, and how they run.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "Millstream pipeline")]
+pub struct PipelineSpec {
+    /// The pipeline's name; also its consumer group and the prefix of the topics that it creates.
+    #[schemars(with = "String", regex(pattern = shapes::NAME))]
+    pub pipeline: PipelineName,
+    /// Where records come from, by name.
+    #[serde(serialize_with = "shapes::by_name")]
+    #[schemars(with = "std::collections::BTreeMap<String, Source>")]
+    pub sources: Vec<Source>,
+    /// What happens to the records, by name.
+    #[serde(default, serialize_with = "shapes::by_name")]
+    #[schemars(with = "std::collections::BTreeMap<String, Step>")]
+    pub steps: Vec<Step>,
+    /// Where records go, by name.
+    #[serde(default, serialize_with = "shapes::by_name")]
+    #[schemars(with = "std::collections::BTreeMap<String, Sink>")]
+    pub sinks: Vec<Sink>,
+    /// Where records go that failed in a step with `on-error: dead-letter`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetter>,
+    /// Where `run` and `apply` find operators that are not registered yet: a component (`.wasm`) or an
+    /// operator's project directory, relative to this file.
+    #[serde(default, serialize_with = "shapes::operator_paths", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub operators: Vec<OperatorPath>,
+    /// Whether each record takes effect exactly once or at least once.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// Worker threads on each host; as many as the host has processors where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub workers: Option<u32>,
+    /// When a worker commits.
+    #[serde(default)]
+    pub commit: CommitSpec,
+    /// How large the batches are that steps get.
+    #[serde(default)]
+    pub batch: BatchSpec,
+    /// What happens when a task fails for a reason outside the pipeline, such as a broker that is down.
+    #[serde(default)]
+    pub retry: RetrySpec,
+    /// Partitions of topics that the pipeline creates, where nothing else says how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub partitions: Option<u32>,
+    /// Where in the file everything was.
+    #[serde(skip)]
+    pub(crate) positions: Arc<Positions>,
+}
+
+/// Where records come from: a topic, files or a generator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = shapes::one_of_topic_file_generator)]
+pub struct Source {
+    /// Its name.
+    #[serde(skip)]
+    pub name: String,
+    /// Reads this topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Where in the topic to begin when nothing has been committed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// Reads files or standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileSource>,
+    /// Makes records up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
+    /// Takes event time from a field of the value. Without it a topic's records keep their timestamps, a
+    /// generator's have that of its `event-time` field, and a file's get the time at which they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<TimestampSpec>,
+}
+
+/// Where in a topic a pipeline begins that has not committed anything yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// At the first record that the topic still has.
+    #[default]
+    Earliest,
+    /// After the last record.
+    Latest,
+}
+
+/// A step: an operator or a built-in, applied to each record of what it reads from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = shapes::at_most_one_logic)]
+pub struct Step {
+    /// Its name.
+    #[serde(skip)]
+    pub name: String,
+    /// What it reads from: a source, a step (its main output) or `step.output`; one or a list.
+    #[serde(serialize_with = "shapes::upstreams")]
+    #[schemars(schema_with = "shapes::from_schema")]
+    pub from: Vec<Upstream>,
+    /// Path of the field that becomes the key, such as `/user_id`. The records are shuffled by it before
+    /// the step sees them, so that all records with one key meet in one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = shapes::FIELD_PATH))]
+    pub key: Option<String>,
+    /// Partitions of the shuffle that `key` makes; as many as its input has where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub partitions: Option<u32>,
+    /// Runs this registered operator: `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = shapes::OPERATOR))]
+    pub operator: Option<OperatorRef>,
+    /// The operator's configuration, handed to it as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shapes::anything")]
+    pub config: Option<Value>,
+    /// Keeps the records for which this expression is true, such as `/amount > 100 and /currency == "EUR"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Makes a new JSON object of expressions, such as `{ user: /user_id, cents: /amount * 100 }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapFields>,
+    /// What happens to a record that fails here.
+    #[serde(default)]
+    pub on_error: OnErrorSpec,
+}
+
+/// What happens to a record that fails in a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnErrorSpec {
+    /// The pipeline stops and says why.
+    #[default]
+    Fail,
+    /// The record is counted and dropped.
+    Skip,
+    /// The record goes to the dead-letter topic with the reason.
+    DeadLetter,
+}
+
+/// What a step or sink reads from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// A source or a step.
+    pub name: String,
+    /// One of the step's outputs; `None`: its main one.
+    pub output: Option<String>,
+}
+
+/// The fields of the JSON object that a `map` step makes, in order: name and expression.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapFields(pub Vec<(String, String)>);
+
+/// Where records go: a topic, a file or standard output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = shapes::one_of_topic_file_stdout)]
+pub struct Sink {
+    /// Its name.
+    #[serde(skip)]
+    pub name: String,
+    /// What it reads from: a source, a step (its main output) or `step.output`; one or a list.
+    #[serde(serialize_with = "shapes::upstreams")]
+    #[schemars(schema_with = "shapes::from_schema")]
+    pub from: Vec<Upstream>,
+    /// Writes to this topic, which is created where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Partitions to create the topic with; as many as the stage before it has tasks where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub partitions: Option<u32>,
+    /// Writes to a file of JSON lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileSink>,
+    /// Writes JSON lines to standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<StdoutSink>,
+}
+
+/// Where failed records go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeadLetter {
+    /// The topic, created where it is missing. Its records are the original ones; why and where they failed
+    /// is in their headers.
+    pub topic: String,
+}
+
+/// Where an operator is found that is not registered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorPath {
+    /// The operator.
+    pub operator: OperatorRef,
+    /// A `.wasm` file or a project directory, relative to the pipeline file.
+    pub path: String,
+}
