@@ -8,13 +8,18 @@
 //! the outputs, the state deltas and the positions durable in one atomic step.
 
 mod assignment;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod coordination;
 mod error;
+pub mod local;
 pub mod memory;
 mod partitioner;
 mod session;
 mod topics;
 
 pub use assignment::range_assignment;
+pub use coordination::{GroupCoordinator, GroupEvent, Member, Refused};
 pub use error::{ErrorKind, LogError};
 pub use partitioner::{murmur2, partition_for_key};
 pub use session::{

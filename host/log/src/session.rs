@@ -63,6 +63,7 @@ pub struct Fetched {
 
 /// What a poll brings.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // moved once a batch, whose columns a box would put one pointer further away
 pub enum PollEvent {
     /// Records of a partition that was [started](LogSession::start).
     Batch(Fetched),

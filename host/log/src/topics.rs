@@ -124,6 +124,28 @@ pub trait Log: Send + Sync {
     /// When the log cannot be reached or read.
     fn group_positions(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<(TopicPartition, i64)>, LogError>;
 
+    /// Whether any of these topics holds committed records that the group's committed positions have not
+    /// passed. Exact: what the log keeps for itself between records does not count.
+    ///
+    /// # Errors
+    /// When the log cannot be reached or read.
+    fn has_unread(&self, group: &str, topics: &[Arc<str>]) -> Result<bool, LogError> {
+        let positions = self.group_positions(group, topics)?;
+        for name in topics {
+            let Some(info) = self.topic(name)? else { continue };
+            for (partition, (first, end)) in (0..).zip(info.offsets) {
+                let at = positions
+                    .iter()
+                    .find(|(of, _)| of.topic == *name && of.partition == partition)
+                    .map_or(first, |(_, position)| *position);
+                if at < end {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Forgets a group: its positions and whatever the log keeps for it. For pipelines that are removed.
     ///
     /// # Errors
