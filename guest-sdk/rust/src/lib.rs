@@ -1,1 +1,60 @@
-//! millstream-guest
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
+pub mod bindings;
+mod column;
+mod context;
+pub mod contract;
+mod error;
+mod export;
+mod frame;
+mod host;
+mod instance;
+pub mod log;
+mod metrics;
+mod operator;
+mod output;
+mod outputs;
+mod record;
+pub mod state;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
+pub use column::{Column, ColumnBuilder};
+pub use context::Context;
+pub use error::{Error, Result, ResultExt};
+pub use instance::{BatchInstance, Guest, Instance};
+pub use metrics::{Counter, Gauge, Histogram};
+/// Makes a struct the states of an operator: each field is a [`Value`](state::Value), a [`Map`](state::Map) or a
+/// [`List`](state::List).
+///
+/// `#[state(..)]` on a field takes
+/// - `version = 2`: the version of the stored values' format, 1 unless given;
+/// - `ttl = "7d"`: how long a value lives after its last write (`ms`, `s`, `m`, `h`, `d`), for good unless given;
+/// - `prefetch = false`: do not read the value ahead of each batch;
+/// - `name = "spend"`: the stored name, the field's own unless given (`_` stays).
+pub use millstream_guest_macros::State;
+/// Over `impl Operator for ..` or `impl BatchOperator for ..`: declares the outputs and exports the operator.
+///
+/// - `#[operator]`: one output, `main`.
+/// - `#[operator(outputs("main", "late"))]`: these outputs, the main one first. `ctx.emit_to("lat", ..)` inside
+///   the `impl` is then an error at compile time.
+/// - `#[operator(schema = "{...}")]`: JSON Schema of the configuration; `include_str!(..)` works too.
+///
+/// What the `impl` leaves out is filled in: `type Config = NoConfig`, `type State = ()`, and a `configure` that
+/// makes the operator by `Default` where there is no configuration.
+pub use millstream_guest_macros::operator;
+pub use operator::{BatchOperator, NoConfig, Operator};
+pub use output::{Bytes, Json, Output, OutputValue, Same, Tombstone, ValueSlot, Written};
+pub use record::Record;
+pub use state::State;
+
+/// What nearly every operator uses.
+pub mod prelude {
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::state::{List, Map, Value};
+    pub use crate::{
+        Context, Error, NoConfig, Operator, Output, Record, Result, ResultExt as _, State, ensure, fail, log, operator,
+    };
+}

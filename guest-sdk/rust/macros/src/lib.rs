@@ -1,1 +1,24 @@
-//! millstream-guest-macros
+//! The macros of `millstream-guest`; documented there, where they are re-exported.
+
+mod operator;
+mod state;
+
+use proc_macro::TokenStream;
+
+/// See `millstream_guest::operator`.
+#[proc_macro_attribute]
+pub fn operator(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// See `millstream_guest::State`.
+#[proc_macro_derive(State, attributes(state))]
+pub fn derive_state(item: TokenStream) -> TokenStream {
+    state::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Whether the host takes a name of an output or a state: `[a-z][a-z0-9_-]*`.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || "_-".contains(char))
+}

@@ -1,0 +1,50 @@
+//! The types of the contract as they cross to the host; for [`BatchOperator`](crate::BatchOperator)s and for
+//! whoever drives an [`Instance`](crate::Instance) by hand.
+
+pub use crate::bindings::exports::millstream::operator::processor::{
+    BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, Guest, OutputBatch, StateChange,
+    StateDeclaration, StateKind,
+};
+pub use crate::bindings::millstream::operator::state::{MapPage, StateError};
+pub use crate::bindings::millstream::operator::types::{BytesColumn, HeaderColumn, RecordBatch};
+
+impl BytesColumn {
+    /// A column without rows.
+    pub fn empty() -> Self {
+        Self { offsets: vec![0; 4], data: Vec::new(), validity: Vec::new() }
+    }
+}
+
+impl Default for BytesColumn {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl RecordBatch {
+    /// A batch without records.
+    pub fn empty() -> Self {
+        Self {
+            count: 0,
+            keys: BytesColumn::empty(),
+            values: BytesColumn::empty(),
+            headers: HeaderColumn { offsets: Vec::new(), names: BytesColumn::empty(), values: BytesColumn::empty() },
+            timestamps: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
+}
+
+impl FailureColumn {
+    /// No failure.
+    pub fn empty() -> Self {
+        Self { records: Vec::new(), reasons: BytesColumn::empty() }
+    }
+}
+
+impl BatchOutput {
+    /// Nothing emitted, changed or failed.
+    pub fn empty() -> Self {
+        Self { outputs: Vec::new(), changes: Vec::new(), failures: FailureColumn::empty(), timers: Vec::new() }
+    }
+}

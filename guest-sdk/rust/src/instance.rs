@@ -1,0 +1,176 @@
+//! Runs an operator over batches.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+
+use crate::column::{ColumnBuilder, LeU32s};
+use crate::context::Context;
+use crate::contract::{BatchInput, BatchOutput, Description, FailureColumn, StateDeclaration};
+use crate::frame::Frame;
+use crate::metrics::Metrics;
+use crate::outputs::{self, OutputBuilder, OutputSize};
+use crate::state::{Begin, Changes};
+use crate::{BatchOperator, Error, Operator, Record, Result, State, log};
+
+/// What a component exports, implemented by [`Instance`] and [`BatchInstance`].
+pub trait Guest: Sized {
+    /// What the operator declares.
+    fn describe() -> Description;
+
+    /// Makes an instance from the step's configuration, JSON text.
+    ///
+    /// # Errors
+    /// Why the configuration is refused.
+    fn configure(config: &str) -> Result<Self, String>;
+
+    /// Processes a batch.
+    ///
+    /// # Errors
+    /// Why the batch fails as a whole.
+    fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String>;
+}
+
+/// An [`Operator`] that processes batches: splits them into records, carries state, gathers what is emitted.
+pub struct Instance<O: Operator> {
+    operator: O,
+    state: O::State,
+    has_state: bool,
+    metrics: RefCell<Metrics>,
+    sizes: Vec<OutputSize>,
+}
+
+impl<O: Operator> Guest for Instance<O> {
+    fn describe() -> Description {
+        description(O::OUTPUTS, O::State::declarations(), O::CONFIG_SCHEMA)
+    }
+
+    fn configure(config: &str) -> Result<Self, String> {
+        Ok(Self {
+            operator: configured(config, O::configure)?,
+            state: O::State::create(),
+            has_state: !O::State::declarations().is_empty(),
+            metrics: RefCell::default(),
+            sizes: vec![OutputSize::default(); O::OUTPUTS.len()],
+        })
+    }
+
+    fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String> {
+        log::forget_levels();
+        let (frame, prefetched) = Frame::new(input, self.has_state);
+        let frame = Rc::new(frame);
+        let processed = self.process_records(&frame, prefetched);
+        self.state.leave();
+        let (mut output, builders) = match processed {
+            Ok(processed) => processed,
+            Err(error) => {
+                self.metrics.get_mut().clear();
+                return Err(error.to_string());
+            }
+        };
+        self.metrics.get_mut().send();
+        // The states have let go of the batch, so that its columns can move into the outputs.
+        if let Some(frame) = Rc::into_inner(frame) {
+            output.outputs = outputs::finish(builders, frame.batch);
+        }
+        Ok(output)
+    }
+}
+
+impl<O: Operator> Instance<O> {
+    fn process_records(
+        &mut self,
+        frame: &Rc<Frame>,
+        prefetched: Vec<crate::contract::BytesColumn>,
+    ) -> Result<(BatchOutput, Vec<OutputBuilder>)> {
+        self.state.begin(&mut Begin { frame, prefetched: prefetched.into_iter() })?;
+        let outputs = RefCell::new(self.sizes.iter().map(|size| OutputBuilder::sized(*size)).collect());
+        let mut failed = LeU32s::default();
+        let mut reasons = ColumnBuilder::default();
+        let mut context = Context::new(&mut self.state, frame, &outputs, &self.metrics);
+        for index in 0..frame.batch.count as usize {
+            frame.seek(index);
+            match self.operator.process(Record::new(frame, index), &mut context) {
+                Ok(()) => context.state.keep(),
+                Err(error) if error.concerns_batch() => return Err(error),
+                Err(error) => {
+                    context.state.undo();
+                    outputs.borrow_mut().iter_mut().for_each(|output: &mut OutputBuilder| output.undo(index));
+                    failed.push(index as u32);
+                    reasons.push(Some(error.message().as_bytes()));
+                }
+            }
+        }
+        if let Some(error) = frame.broken() {
+            return Err(error);
+        }
+        let mut changes = Changes::default();
+        self.state.finish(&mut changes)?;
+        let builders = outputs.into_inner();
+        self.sizes = builders.iter().map(OutputBuilder::size).collect();
+        let failures = FailureColumn { records: failed.into_bytes(), reasons: reasons.finish() };
+        Ok((BatchOutput { changes: changes.changes, failures, ..BatchOutput::empty() }, builders))
+    }
+
+    /// Goes to the state of one key, as a record with that key would, and keeps what is changed there.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn visit_state<R>(
+        &mut self,
+        input: BatchInput,
+        visit: impl FnOnce(&mut O::State) -> R,
+    ) -> Result<(R, Changes)> {
+        let (frame, prefetched) = Frame::new(input, self.has_state);
+        let frame = Rc::new(frame);
+        self.state.begin(&mut Begin { frame: &frame, prefetched: prefetched.into_iter() })?;
+        frame.seek(0);
+        let result = visit(&mut self.state);
+        self.state.keep();
+        let mut changes = Changes::default();
+        let finished = self.state.finish(&mut changes);
+        self.state.leave();
+        finished.map(|()| (result, changes))
+    }
+}
+
+/// A [`BatchOperator`] behind the component's exports.
+pub struct BatchInstance<O: BatchOperator> {
+    operator: O,
+}
+
+impl<O: BatchOperator> Guest for BatchInstance<O> {
+    fn describe() -> Description {
+        description(O::OUTPUTS, O::states(), O::CONFIG_SCHEMA)
+    }
+
+    fn configure(config: &str) -> Result<Self, String> {
+        Ok(Self { operator: configured(config, O::configure)? })
+    }
+
+    fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String> {
+        log::forget_levels();
+        self.operator.process(input).map_err(|error| error.to_string())
+    }
+}
+
+fn description(outputs: &[&str], states: Vec<StateDeclaration>, config_schema: Option<&'static str>) -> Description {
+    Description {
+        outputs: outputs.iter().map(|&name| name.to_owned()).collect(),
+        states,
+        reads: Vec::new(),
+        writes: Vec::new(),
+        raw_values: false,
+        timers: false,
+        config_schema: config_schema.map(str::to_owned),
+    }
+}
+
+/// Reads the configuration; none is an empty one.
+fn configured<C: DeserializeOwned, O>(config: &str, configure: impl FnOnce(C) -> Result<O>) -> Result<O, String> {
+    let config = match config.trim() {
+        "" | "null" => serde_json::from_str("{}").or_else(|error| serde_json::from_str("null").map_err(|_| error)),
+        config => serde_json::from_str(config),
+    };
+    let config = config.map_err(|error| format!("the configuration is refused: {error}"))?;
+    configure(config).map_err(|error: Error| error.to_string())
+}

@@ -1,0 +1,197 @@
+//! What an operator emits.
+
+use serde::Serialize;
+
+use crate::frame::Frame;
+use crate::outputs::MirroredColumn;
+use crate::{Column, Result};
+
+/// A record to emit: a value, and whatever differs from the input record.
+///
+/// Key, event time and headers are those of the record in hand unless said otherwise; what is not touched costs
+/// nothing. The value is written straight into the output column.
+///
+/// ```
+/// # use millstream_guest::Output;
+/// # #[derive(serde::Serialize)] struct Scored { score: f64 }
+/// # let scored = Scored { score: 0.5 };
+/// Output::json(&scored).key("u17").header("model", "score@1.0.0");
+/// ```
+#[derive(Debug)]
+#[must_use = "a record is emitted by `ctx.emit`"]
+pub struct Output<'a, V> {
+    pub(crate) value: V,
+    pub(crate) key: Key<'a>,
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) keep_headers: bool,
+    pub(crate) headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+/// The key of an emitted record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'a> {
+    Inherited,
+    Given(&'a [u8]),
+    None,
+}
+
+/// The input's value, untouched.
+#[derive(Clone, Copy, Debug)]
+pub struct Same(());
+
+/// No value: a tombstone.
+#[derive(Clone, Copy, Debug)]
+pub struct Tombstone(());
+
+/// Bytes as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(&'a [u8]);
+
+/// A value as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a, T: ?Sized>(&'a T);
+
+/// What a function writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<F>(F);
+
+impl Output<'_, Same> {
+    /// The input's value as it is.
+    #[inline]
+    pub fn same() -> Self {
+        Self::of(Same(()))
+    }
+}
+
+impl Output<'_, Tombstone> {
+    /// No value: deletes the key where the topic is compacted.
+    #[inline]
+    pub fn tombstone() -> Self {
+        Self::of(Tombstone(()))
+    }
+}
+
+impl<'a> Output<'_, Bytes<'a>> {
+    /// These bytes.
+    #[inline]
+    pub fn bytes<B: AsRef<[u8]> + ?Sized>(bytes: &'a B) -> Self {
+        Self::of(Bytes(bytes.as_ref()))
+    }
+}
+
+impl<'a, T: Serialize + ?Sized> Output<'_, Json<'a, T>> {
+    /// This value as JSON.
+    #[inline]
+    pub fn json(value: &'a T) -> Self {
+        Self::of(Json(value))
+    }
+}
+
+impl<F: FnOnce(&mut Vec<u8>) -> Result<()>> Output<'_, Written<F>> {
+    /// What `write` appends to the buffer that it is given: for formats of one's own, without a copy.
+    #[inline]
+    pub fn written(write: F) -> Self {
+        Self::of(Written(write))
+    }
+}
+
+impl<'a, V> Output<'a, V> {
+    #[inline]
+    fn of(value: V) -> Self {
+        Self { value, key: Key::Inherited, timestamp_ms: None, keep_headers: true, headers: Vec::new() }
+    }
+
+    /// With this key.
+    #[inline]
+    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
+        self.key = Key::Given(key.as_ref());
+        self
+    }
+
+    /// Without a key.
+    #[inline]
+    pub fn no_key(mut self) -> Self {
+        self.key = Key::None;
+        self
+    }
+
+    /// With this event time, milliseconds since 1970-01-01T00:00:00Z.
+    #[inline]
+    pub fn timestamp_ms(mut self, timestamp_ms: i64) -> Self {
+        self.timestamp_ms = Some(timestamp_ms);
+        self
+    }
+
+    /// With a header after those of the input.
+    pub fn header<B: AsRef<[u8]> + ?Sized>(mut self, name: &'a str, value: &'a B) -> Self {
+        self.headers.push((name, Some(value.as_ref())));
+        self
+    }
+
+    /// Without the input's headers; those that are added stay.
+    pub fn no_input_headers(mut self) -> Self {
+        self.keep_headers = false;
+        self
+    }
+}
+
+/// Where a value goes: a row of an output's value column.
+pub struct ValueSlot<'a> {
+    pub(crate) values: &'a mut MirroredColumn,
+    pub(crate) frame: &'a Frame,
+    pub(crate) source: usize,
+}
+
+/// What can be the value of an [`Output`].
+pub trait OutputValue: sealed::Sealed {
+    #[doc(hidden)]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()>;
+}
+
+impl OutputValue for Same {
+    #[inline]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.values.mirror(Column::new(&slot.frame.batch.values), slot.source);
+        Ok(())
+    }
+}
+
+impl OutputValue for Tombstone {
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.values.own(Column::new(&slot.frame.batch.values)).push_null();
+        Ok(())
+    }
+}
+
+impl OutputValue for Bytes<'_> {
+    #[inline]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.values.own(Column::new(&slot.frame.batch.values)).push(Some(self.0));
+        Ok(())
+    }
+}
+
+impl<T: Serialize + ?Sized> OutputValue for Json<'_, T> {
+    #[inline]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.values
+            .own(Column::new(&slot.frame.batch.values))
+            .push_with(|data| Ok(serde_json::to_writer(data, self.0)?))
+    }
+}
+
+impl<F: FnOnce(&mut Vec<u8>) -> Result<()>> OutputValue for Written<F> {
+    #[inline]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.values.own(Column::new(&slot.frame.batch.values)).push_with(self.0)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Same {}
+    impl Sealed for super::Tombstone {}
+    impl Sealed for super::Bytes<'_> {}
+    impl<T: ?Sized> Sealed for super::Json<'_, T> {}
+    impl<F> Sealed for super::Written<F> {}
+}

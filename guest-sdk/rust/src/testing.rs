@@ -1,0 +1,364 @@
+//! Tests of operators without WebAssembly and without a host.
+//!
+//! A [`Harness`] does what the host does around an operator: it groups records by key, passes prefetched state,
+//! stores what is changed, and hands back what was emitted. Time and randomness are what the test sets.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::column::{Column, ColumnBuilder, LeU32s, le_i64, le_u32};
+use crate::contract::{BatchInput, BatchOutput, BytesColumn, HeaderColumn, RecordBatch, StateDeclaration};
+use crate::host::{self, Simulated};
+use crate::instance::Guest;
+use crate::log::Level;
+use crate::state::{Changes, State};
+use crate::{Error, Instance, Operator, Result};
+
+/// A record to push into an operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp_ms: i64,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Input {
+    /// A record with this value, without a key, at time 0.
+    pub fn bytes(value: impl Into<Vec<u8>>) -> Self {
+        Self { value: Some(value.into()), ..Self::default() }
+    }
+
+    /// A record with this value as JSON.
+    ///
+    /// # Panics
+    /// When the value has no JSON.
+    #[expect(clippy::expect_used, reason = "a test that cannot make its input has failed")]
+    pub fn json(value: &(impl Serialize + ?Sized)) -> Self {
+        Self::bytes(serde_json::to_vec(value).expect("the value has a JSON form"))
+    }
+
+    /// A record without a value.
+    pub fn tombstone() -> Self {
+        Self::default()
+    }
+
+    /// With this key.
+    #[must_use]
+    pub fn key(self, key: impl Into<Vec<u8>>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// With this event time in milliseconds.
+    #[must_use]
+    pub fn timestamp_ms(self, timestamp_ms: i64) -> Self {
+        Self { timestamp_ms, ..self }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.into(), Some(value.into())));
+        self
+    }
+}
+
+/// A record that an operator emitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emitted {
+    /// The name of the output.
+    pub output: &'static str,
+    /// The input record that it came of, counted from 0 within the batch.
+    pub source: usize,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its event time in milliseconds.
+    pub timestamp_ms: i64,
+    /// Its headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Emitted {
+    /// The value read as JSON.
+    ///
+    /// # Panics
+    /// When there is no value or it is no such JSON.
+    #[expect(clippy::panic, reason = "a test that cannot read its output has failed")]
+    pub fn json<T: DeserializeOwned>(&self) -> T {
+        let value = self.value.as_deref().unwrap_or_default();
+        serde_json::from_slice(value).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(value)))
+    }
+
+    /// The key as text, where it is any.
+    pub fn key_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.key.as_deref()?).ok()
+    }
+
+    /// The value as text, where it is any.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.value.as_deref()?).ok()
+    }
+}
+
+/// A record that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The input record, counted from 0 within the batch.
+    pub record: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The emitted records, output by output, in order.
+    pub emitted: Vec<Emitted>,
+    /// The failed records, in order.
+    pub failed: Vec<Failed>,
+}
+
+impl Outcome {
+    /// The records of one output.
+    pub fn of(&self, output: &str) -> impl Iterator<Item = &Emitted> {
+        self.emitted.iter().filter(move |emitted| emitted.output == output)
+    }
+
+    /// The only emitted record.
+    ///
+    /// # Panics
+    /// When a record failed, or not exactly one was emitted.
+    #[expect(clippy::panic, reason = "a test that expects one output and gets others has failed")]
+    pub fn only(&self) -> &Emitted {
+        match (self.emitted.as_slice(), self.failed.as_slice()) {
+            ([emitted], []) => emitted,
+            _ => panic!("expected one emitted record and no failure, got {self:?}"),
+        }
+    }
+}
+
+/// An operator under test, with the state that it has built up.
+///
+/// ```
+/// use millstream_guest::prelude::*;
+/// use millstream_guest::testing::{Harness, Input};
+///
+/// #[derive(State)]
+/// struct Seen {
+///     count: Value<u64>,
+/// }
+///
+/// #[derive(Default)]
+/// struct Count;
+///
+/// #[operator]
+/// impl Operator for Count {
+///     type State = Seen;
+///
+///     fn process(&mut self, _: Record<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
+///         let count = ctx.state.count.get()?.copied().unwrap_or(0) + 1;
+///         ctx.state.count.set(count)?;
+///         ctx.emit(Output::json(&count))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut count = Harness::<Count>::new("{}")?;
+/// count.send(Input::bytes("first").key("u1"))?;
+/// assert_eq!(count.send(Input::bytes("second").key("u1"))?.only().json::<u64>(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Harness<O: Operator> {
+    instance: Instance<O>,
+    host: Simulated,
+    states: Vec<StateDeclaration>,
+    watermark_ms: i64,
+}
+
+impl<O: Operator> Harness<O> {
+    /// Configures an operator by JSON text.
+    ///
+    /// # Errors
+    /// Why the operator refuses the configuration.
+    pub fn new(config: &str) -> Result<Self> {
+        let instance = Instance::configure(config).map_err(Error::new)?;
+        let states = O::State::declarations();
+        Ok(Self { instance, host: Simulated::new(states.clone()), states, watermark_ms: i64::MIN })
+    }
+
+    /// Processes one record as a batch of its own.
+    ///
+    /// # Errors
+    /// When the batch fails as a whole. A record that fails is no error here: see [`Outcome::failed`].
+    pub fn send(&mut self, record: Input) -> Result<Outcome> {
+        self.send_all([record])
+    }
+
+    /// Processes records as one batch.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_all(&mut self, records: impl IntoIterator<Item = Input>) -> Result<Outcome> {
+        let records: Vec<Input> = records.into_iter().collect();
+        let input = self.batch(&records);
+        let group_keys = input.group_keys.clone();
+        host::swap(&mut self.host);
+        let output = self.instance.process(input);
+        host::swap(&mut self.host);
+        let output = output.map_err(Error::batch)?;
+        self.store(&group_keys, &output.changes)?;
+        Ok(outcome::<O>(&output))
+    }
+
+    /// Looks at the state of a key, or changes it, as a record with that key would.
+    ///
+    /// # Errors
+    /// When a value that was set cannot be stored.
+    pub fn with_state<R>(&mut self, key: impl Into<Vec<u8>>, visit: impl FnOnce(&mut O::State) -> R) -> Result<R> {
+        let input = self.batch(&[Input::tombstone().key(key)]);
+        let group_keys = input.group_keys.clone();
+        host::swap(&mut self.host);
+        let visited = self.instance.visit_state(input, visit);
+        host::swap(&mut self.host);
+        let (result, Changes { changes, .. }) = visited?;
+        self.store(&group_keys, &changes)?;
+        Ok(result)
+    }
+
+    /// Replaces the operator by an instance with another configuration and keeps the state, as a swap does.
+    ///
+    /// # Errors
+    /// Why the operator refuses the configuration.
+    pub fn configure(&mut self, config: &str) -> Result<()> {
+        self.instance = Instance::configure(config).map_err(Error::new)?;
+        Ok(())
+    }
+
+    /// Sets processing time, milliseconds.
+    pub fn set_now_ms(&mut self, now_ms: i64) {
+        self.host.now_ms = now_ms;
+    }
+
+    /// Sets the event time that the input has reached, milliseconds.
+    pub fn set_watermark_ms(&mut self, watermark_ms: i64) {
+        self.watermark_ms = watermark_ms;
+    }
+
+    /// Starts the random numbers again from a seed.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.host.seed = seed;
+    }
+
+    /// Sets the lowest level of log lines that is kept; all are at first.
+    pub fn set_log_level(&mut self, level: Level) {
+        self.host.log_level = level;
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> &[(Level, String)] {
+        &self.host.lines
+    }
+
+    /// A counter's sum so far.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.host.counters.get(name).copied().unwrap_or(0)
+    }
+
+    /// A gauge's last value.
+    pub fn gauge(&self, name: &str) -> Option<f64> {
+        self.host.gauges.get(name).copied()
+    }
+
+    /// What a histogram was given so far.
+    pub fn histogram(&self, name: &str) -> &[f64] {
+        self.host.histograms.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// State calls to the host so far: what is prefetched needs none.
+    pub fn state_calls(&self) -> u64 {
+        self.host.calls
+    }
+
+    /// What the host would pass for these records.
+    fn batch(&self, records: &[Input]) -> BatchInput {
+        let (groups, group_keys) = crate::frame::group_records(records.iter().map(|record| record.key.as_deref()));
+        let prefetched = (0_u32..).zip(&self.states).filter(|(_, state)| state.prefetch);
+        let states: Vec<_> = prefetched.map(|(index, _)| self.host.read_column(index, &group_keys)).collect();
+        // The host passes groups only along with prefetched state.
+        let (groups, group_keys) =
+            if states.is_empty() { (Vec::new(), BytesColumn::empty()) } else { (groups, group_keys) };
+        BatchInput { batch: columns(records), groups, group_keys, states, watermark: self.watermark_ms }
+    }
+
+    fn store(&mut self, group_keys: &BytesColumn, changes: &[crate::contract::StateChange]) -> Result<()> {
+        let prefetched: Vec<u32> =
+            (0_u32..).zip(&self.states).filter(|(_, state)| state.prefetch).map(|(index, _)| index).collect();
+        for change in changes {
+            let groups = (0..change.groups.len() / 4).filter_map(|row| le_u32(&change.groups, row));
+            let keys: ColumnBuilder = groups.map(|group| Column::new(group_keys).get(group as usize)).collect();
+            let state = prefetched.get(change.state as usize).copied().unwrap_or(u32::MAX);
+            self.host
+                .write_column(state, &keys.finish(), &change.values)
+                .map_err(|error| Error::batch(format!("{error:?}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Records as columns.
+fn columns(records: &[Input]) -> RecordBatch {
+    let (mut names, mut values) = <(ColumnBuilder, ColumnBuilder)>::default();
+    let mut offsets = LeU32s::default();
+    if records.iter().any(|record| !record.headers.is_empty()) {
+        offsets.push(0);
+        for record in records {
+            for (name, value) in &record.headers {
+                names.push(Some(name.as_bytes()));
+                values.push(value.as_deref());
+            }
+            offsets.push(names.len() as u32);
+        }
+    }
+    RecordBatch {
+        count: records.len() as u32,
+        keys: records.iter().map(|record| record.key.as_deref()).collect::<ColumnBuilder>().finish(),
+        values: records.iter().map(|record| record.value.as_deref()).collect::<ColumnBuilder>().finish(),
+        headers: HeaderColumn { offsets: offsets.into_bytes(), names: names.finish(), values: values.finish() },
+        timestamps: records.iter().flat_map(|record| record.timestamp_ms.to_le_bytes()).collect(),
+        columns: Vec::new(),
+    }
+}
+
+fn outcome<O: Operator>(output: &BatchOutput) -> Outcome {
+    let mut outcome = Outcome::default();
+    for part in &output.outputs {
+        let (keys, values) = (Column::new(&part.batch.keys), Column::new(&part.batch.values));
+        let headers = &part.batch.headers;
+        let (names, header_values) = (Column::new(&headers.names), Column::new(&headers.values));
+        for row in 0..part.batch.count as usize {
+            let first = le_u32(&headers.offsets, row).unwrap_or(0) as usize;
+            let end = le_u32(&headers.offsets, row + 1).unwrap_or(0) as usize;
+            let header = |at| {
+                let name = String::from_utf8_lossy(names.get(at).unwrap_or_default()).into_owned();
+                (name, header_values.get(at).map(<[u8]>::to_vec))
+            };
+            outcome.emitted.push(Emitted {
+                output: O::OUTPUTS.get(part.output as usize).copied().unwrap_or_default(),
+                source: le_u32(&part.sources, row).unwrap_or(u32::MAX) as usize,
+                key: keys.get(row).map(<[u8]>::to_vec),
+                value: values.get(row).map(<[u8]>::to_vec),
+                timestamp_ms: le_i64(&part.batch.timestamps, row).unwrap_or_default(),
+                headers: (first..end).map(header).collect(),
+            });
+        }
+    }
+    let reasons = Column::new(&output.failures.reasons);
+    outcome.failed.extend(reasons.iter().enumerate().map(|(row, reason)| Failed {
+        record: le_u32(&output.failures.records, row).unwrap_or(u32::MAX) as usize,
+        reason: String::from_utf8_lossy(reason.unwrap_or_default()).into_owned(),
+    }));
+    outcome
+}
