@@ -275,3 +275,106 @@ pub(crate) fn finish(builders: Vec<OutputBuilder>, mut input: RecordBatch) -> Ve
     });
     finished.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::BatchInput;
+
+    const KEYS: [&[u8]; 4] = [b"a", b"bb", b"ccc", b"dddd"];
+
+    fn frame() -> Frame {
+        let keys: BytesColumn = KEYS.iter().map(|key| Some(*key)).collect::<ColumnBuilder>().finish();
+        let batch = RecordBatch {
+            count: 4,
+            values: keys.clone(),
+            keys,
+            timestamps: (0..4_i64).flat_map(i64::to_le_bytes).collect(),
+            ..RecordBatch::empty()
+        };
+        let (groups, group_keys) = (Vec::new(), BytesColumn::empty());
+        Frame::new(BatchInput { batch, groups, group_keys, states: Vec::new(), watermark: 0 }, false).0
+    }
+
+    fn rows(output: &OutputBatch) -> Vec<(u32, Option<&[u8]>, Option<&[u8]>, i64)> {
+        let (keys, values) = (Column::new(&output.batch.keys), Column::new(&output.batch.values));
+        let row = |row| {
+            let source = crate::column::le_u32(&output.sources, row).unwrap();
+            let time = crate::column::le_i64(&output.batch.timestamps, row).unwrap();
+            (source, keys.get(row), values.get(row), time)
+        };
+        (0..output.batch.count as usize).map(row).collect()
+    }
+
+    #[test]
+    fn a_batch_that_only_passes_through_moves_its_columns() {
+        let frame = frame();
+        let mut builder = OutputBuilder::default();
+        for source in 0..4 {
+            builder.push(&frame, source, Output::same()).unwrap();
+        }
+        let (keys, values, times) =
+            (frame.batch.keys.data.as_ptr(), frame.batch.values.data.as_ptr(), frame.batch.timestamps.as_ptr());
+        let outputs = finish(vec![OutputBuilder::default(), builder, OutputBuilder::default()], frame.batch);
+        let [output] = outputs.as_slice() else { panic!("one output has records") };
+        assert_eq!(output.output, 1);
+        assert_eq!(output.batch.keys.data.as_ptr(), keys);
+        assert_eq!(output.batch.values.data.as_ptr(), values);
+        assert_eq!(output.batch.timestamps.as_ptr(), times);
+    }
+
+    #[test]
+    fn two_outputs_may_both_be_the_whole_input() {
+        let frame = frame();
+        let mut builders = vec![OutputBuilder::default(), OutputBuilder::default()];
+        for source in 0..4 {
+            builders.iter_mut().for_each(|builder| builder.push(&frame, source, Output::same()).unwrap());
+        }
+        let outputs = finish(builders, frame.batch);
+        assert_eq!(rows(&outputs[0]), rows(&outputs[1]));
+        assert_eq!(rows(&outputs[0]).len(), 4);
+    }
+
+    /// Every way to mix inherited rows, own rows, repeated and skipped sources, and undone records.
+    #[test]
+    fn rows_are_what_was_pushed_whatever_was_inherited() {
+        for mix in 0..6_usize.pow(4) {
+            let frame = frame();
+            let mut builder = OutputBuilder::default();
+            let mut expected: Vec<(u32, Option<&[u8]>, Option<&[u8]>, i64)> = Vec::new();
+            for source in 0..4 {
+                let (index, key, time) = (source as u32, Some(KEYS[source]), source as i64);
+                match mix / 6_usize.pow(source as u32) % 6 {
+                    0 => {}
+                    1 => {
+                        builder.push(&frame, source, Output::same()).unwrap();
+                        expected.push((index, key, key, time));
+                    }
+                    2 => {
+                        builder.push(&frame, source, Output::bytes("v").key("k").timestamp_ms(9)).unwrap();
+                        expected.push((index, Some(b"k"), Some(b"v"), 9));
+                    }
+                    3 => {
+                        builder.push(&frame, source, Output::same()).unwrap();
+                        builder.push(&frame, source, Output::tombstone().no_key()).unwrap();
+                        expected.extend([(index, key, key, time), (index, None, None, time)]);
+                    }
+                    4 => {
+                        builder.push(&frame, source, Output::same().timestamp_ms(9)).unwrap();
+                        builder.push(&frame, source, Output::bytes("v").no_key()).unwrap();
+                        builder.undo(source);
+                    }
+                    _ => {
+                        builder.push(&frame, source, Output::bytes("v")).unwrap();
+                        let failing = Output::written(|_| Err(crate::Error::new("no"))).header("h", "v");
+                        builder.push(&frame, source, failing).unwrap_err();
+                        expected.push((index, key, Some(b"v"), time));
+                    }
+                }
+            }
+            let outputs = finish(vec![builder], frame.batch);
+            let found = outputs.first().map(rows).unwrap_or_default();
+            assert_eq!(found, expected, "mix {mix}");
+        }
+    }
+}

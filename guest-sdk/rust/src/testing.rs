@@ -228,13 +228,20 @@ impl<O: Operator> Harness<O> {
         Ok(result)
     }
 
-    /// Replaces the operator by an instance with another configuration and keeps the state, as a swap does.
+    /// Replaces the operator by an instance with another configuration and keeps the state.
     ///
     /// # Errors
     /// Why the operator refuses the configuration.
     pub fn configure(&mut self, config: &str) -> Result<()> {
         self.instance = Instance::configure(config).map_err(Error::new)?;
         Ok(())
+    }
+
+    /// Takes over the state that another operator has built up, as a swap to this one does.
+    #[must_use]
+    pub fn adopt_state<P: Operator>(mut self, previous: Harness<P>) -> Self {
+        self.host = previous.host.with_states(self.states.clone());
+        self
     }
 
     /// Sets processing time, milliseconds.

@@ -53,6 +53,20 @@ impl Simulated {
         }
     }
 
+    /// Keeps what is stored under the names that are declared now.
+    pub(crate) fn with_states(mut self, states: Vec<StateDeclaration>) -> Self {
+        let index_of = |old: u32| {
+            let name = &self.states.get(old as usize)?.name;
+            u32::try_from(states.iter().position(|state| state.name == *name)?).ok()
+        };
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = entries
+            .filter_map(|((state, key, field), stored)| Some(((index_of(state)?, key, field), stored)))
+            .collect();
+        self.states = states;
+        self
+    }
+
     /// SplitMix64: every seed gives a different, repeatable sequence.
     pub(crate) fn random_u64(&mut self) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);

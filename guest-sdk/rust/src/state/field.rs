@@ -2,15 +2,9 @@
 
 use crate::{Error, Result};
 
-/// Something that names a field: its bytes sort as the fields do.
-pub trait FieldBytes {
-    /// Appends the field's bytes.
-    fn write(&self, into: &mut Vec<u8>);
-}
-
 /// A type of fields: text, bytes, or integers. Integers are stored big-endian, signed ones with the sign bit
 /// flipped, so that bytes sort as numbers do.
-pub trait Field: FieldBytes + Sized {
+pub trait Field: Sized {
     /// Reads a field back.
     ///
     /// # Errors
@@ -18,33 +12,15 @@ pub trait Field: FieldBytes + Sized {
     fn read(bytes: &[u8]) -> Result<Self>;
 }
 
-impl FieldBytes for str {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self.as_bytes());
-    }
-}
-
-impl FieldBytes for String {
-    fn write(&self, into: &mut Vec<u8>) {
-        self.as_str().write(into);
-    }
+/// What names a field of type `F`: for `String` also `&str`, for `Vec<u8>` also `&[u8]`.
+pub trait FieldOf<F> {
+    /// The field's bytes, which sort as the fields do.
+    fn bytes(&self) -> Vec<u8>;
 }
 
 impl Field for String {
     fn read(bytes: &[u8]) -> Result<Self> {
         Ok(std::str::from_utf8(bytes)?.to_owned())
-    }
-}
-
-impl FieldBytes for [u8] {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self);
-    }
-}
-
-impl FieldBytes for Vec<u8> {
-    fn write(&self, into: &mut Vec<u8>) {
-        self.as_slice().write(into);
     }
 }
 
@@ -54,18 +30,31 @@ impl Field for Vec<u8> {
     }
 }
 
+macro_rules! named_by {
+    ($field:ty: $($name:ty),*) => { $(
+        impl FieldOf<$field> for $name {
+            fn bytes(&self) -> Vec<u8> {
+                AsRef::<[u8]>::as_ref(self).to_vec()
+            }
+        }
+    )* };
+}
+
+named_by!(String: String, &String, &str);
+named_by!(Vec<u8>: Vec<u8>, &Vec<u8>, &[u8]);
+
 macro_rules! integer_field {
     ($($kind:ty, $sign:expr;)*) => { $(
-        impl FieldBytes for $kind {
-            fn write(&self, into: &mut Vec<u8>) {
-                into.extend_from_slice(&(*self ^ $sign).to_be_bytes());
+        impl Field for $kind {
+            fn read(bytes: &[u8]) -> Result<Self> {
+                let width_error = |_| Error::new(format!("a field of {} bytes is no {}", bytes.len(), stringify!($kind)));
+                Ok(<$kind>::from_be_bytes(bytes.try_into().map_err(width_error)?) ^ $sign)
             }
         }
 
-        impl Field for $kind {
-            fn read(bytes: &[u8]) -> Result<Self> {
-                let width_error = |_| Error::new(format!("a field of {} bytes is no integer", bytes.len()));
-                Ok(<$kind>::from_be_bytes(bytes.try_into().map_err(width_error)?) ^ $sign)
+        impl FieldOf<$kind> for $kind {
+            fn bytes(&self) -> Vec<u8> {
+                (*self ^ $sign).to_be_bytes().to_vec()
             }
         }
     )* };
@@ -87,8 +76,7 @@ mod tests {
     fn integers_sort_as_their_bytes_do() {
         let numbers = [i64::MIN, -300, -1, 0, 1, 255, 256, i64::MAX];
         let bytes = numbers.map(|number| {
-            let mut bytes = Vec::new();
-            number.write(&mut bytes);
+            let bytes = number.bytes();
             assert_eq!(i64::read(&bytes).unwrap(), number);
             bytes
         });

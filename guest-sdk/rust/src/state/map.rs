@@ -1,6 +1,5 @@
 //! A map for each key.
 
-use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Debug, Formatter};
@@ -8,7 +7,7 @@ use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 use std::rc::Rc;
 
-use super::{Begin, Changes, Codec, Declaration, Field, FieldBytes, Place, Standard, StateHandle, one};
+use super::{Begin, Changes, Codec, Declaration, Field, FieldOf, Place, Standard, StateHandle, one};
 use crate::column::{Column, ColumnBuilder};
 use crate::contract::StateKind;
 use crate::{Result, host};
@@ -24,8 +23,11 @@ pub struct Map<K, V, C = Standard> {
     place: Place,
     keys: RefCell<BTreeMap<u32, Cached>>,
     undo: Vec<Undo>,
-    types: PhantomData<fn() -> (K, V, C)>,
+    types: PhantomData<Types<K, V, C>>,
 }
+
+/// Owns none of them, so that a map is as free as its cache.
+type Types<K, V, C> = fn() -> (K, V, C);
 
 /// What is known of one key's map.
 #[derive(Debug, Default)]
@@ -53,12 +55,9 @@ impl<K: Field, V, C: Codec<V>> Map<K, V, C> {
     ///
     /// # Errors
     /// When the record has no key, or what is stored does not decode.
-    pub fn get<Q: FieldBytes + ?Sized>(&self, field: &Q) -> Result<Option<V>>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn get(&self, field: impl FieldOf<K>) -> Result<Option<V>> {
         let group = self.place.group()?;
-        let field = bytes_of(field);
+        let field = field.bytes();
         let mut keys = self.keys.borrow_mut();
         let cached = keys.entry(group).or_default();
         if !cached.fields.contains_key(&field) {
@@ -73,24 +72,18 @@ impl<K: Field, V, C: Codec<V>> Map<K, V, C> {
     ///
     /// # Errors
     /// When the record has no key, or the value cannot be encoded.
-    pub fn set<Q: FieldBytes + ?Sized>(&mut self, field: &Q, value: &V) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn set(&mut self, field: impl FieldOf<K>, value: &V) -> Result<()> {
         let mut bytes = Vec::new();
         C::encode(value, &mut bytes)?;
-        self.replace(bytes_of(field), Some(bytes))
+        self.replace(field.bytes(), Some(bytes))
     }
 
     /// Removes a field.
     ///
     /// # Errors
     /// When the record has no key.
-    pub fn remove<Q: FieldBytes + ?Sized>(&mut self, field: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
-        self.replace(bytes_of(field), None)
+    pub fn remove(&mut self, field: impl FieldOf<K>) -> Result<()> {
+        self.replace(field.bytes(), None)
     }
 
     /// Removes every field of the key.
@@ -110,7 +103,14 @@ impl<K: Field, V, C: Codec<V>> Map<K, V, C> {
     /// # Errors
     /// When the record has no key.
     pub fn iter(&self) -> Result<Entries<'_, K, V, C>> {
-        self.range::<K, _>(..)
+        Ok(Entries {
+            map: self,
+            group: self.place.group()?,
+            start: Vec::new(),
+            end: None,
+            page: VecDeque::new(),
+            done: false,
+        })
     }
 
     /// The fields of the key in a range with their values, in ascending order. Read from the host page by page as
@@ -118,20 +118,17 @@ impl<K: Field, V, C: Codec<V>> Map<K, V, C> {
     ///
     /// # Errors
     /// When the record has no key.
-    pub fn range<Q: FieldBytes + ?Sized, R: RangeBounds<Q>>(&self, range: R) -> Result<Entries<'_, K, V, C>>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn range<F: FieldOf<K>>(&self, range: impl RangeBounds<F>) -> Result<Entries<'_, K, V, C>> {
         let group = self.place.group()?;
         // A bound that is not of the usual side is that of the next possible bytes: a zero behind.
         let start = match range.start_bound() {
-            Bound::Included(field) => bytes_of(field),
-            Bound::Excluded(field) => after(bytes_of(field)),
+            Bound::Included(field) => field.bytes(),
+            Bound::Excluded(field) => after(field.bytes()),
             Bound::Unbounded => Vec::new(),
         };
         let end = match range.end_bound() {
-            Bound::Included(field) => Some(after(bytes_of(field))),
-            Bound::Excluded(field) => Some(bytes_of(field)),
+            Bound::Included(field) => Some(after(field.bytes())),
+            Bound::Excluded(field) => Some(field.bytes()),
             Bound::Unbounded => None,
         };
         let done = end.as_ref().is_some_and(|end| *end <= start);
@@ -306,12 +303,6 @@ impl<K, V, C> Debug for Entries<'_, K, V, C> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Entries").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
     }
-}
-
-fn bytes_of<Q: FieldBytes + ?Sized>(field: &Q) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    field.write(&mut bytes);
-    bytes
 }
 
 /// The smallest field greater than `field`.

@@ -15,7 +15,7 @@ use std::rc::Rc;
 #[cfg(feature = "compact")]
 pub use codec::Compact;
 pub use codec::{Codec, Json, Standard};
-pub use field::{Field, FieldBytes};
+pub use field::{Field, FieldOf};
 pub use list::{Elements, List};
 pub use map::{Entries, Map};
 pub use value::Value;
