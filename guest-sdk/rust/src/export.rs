@@ -21,6 +21,11 @@ macro_rules! export_batch {
 #[macro_export]
 macro_rules! __export {
     ($instance:ty) => {
+        // Nothing is exported natively, and what is not exported would count as unused.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(&str) -> ::core::result::Result<$instance, ::std::string::String> =
+            <$instance as $crate::Guest>::configure;
+
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::Guest as _;
