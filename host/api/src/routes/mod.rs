@@ -1,0 +1,51 @@
+//! The paths of the API.
+
+mod operations;
+mod pipelines;
+mod plugins;
+mod topics;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{Method, Uri},
+    routing::{get, post},
+};
+use tower_http::trace::TraceLayer;
+
+use crate::{Problem, ProblemKind, Server};
+
+/// The API over a server.
+pub fn router(server: Arc<Server>) -> Router {
+    let api = Router::new()
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/{name}/{version}", get(plugins::inspect).put(plugins::put).delete(plugins::remove))
+        .route("/pipelines", get(pipelines::list))
+        .route("/pipelines/{name}", get(pipelines::show).put(pipelines::apply).delete(pipelines::remove))
+        .route("/pipelines/{name}/status", get(pipelines::status))
+        .route("/pipelines/{name}/start", post(pipelines::start))
+        .route("/pipelines/{name}/stop", post(pipelines::stop))
+        .route("/pipelines/{name}/pause", post(pipelines::pause))
+        .route("/pipelines/{name}/steps/{step}/swap", post(pipelines::swap))
+        .route("/topics", get(topics::list))
+        .route("/topics/{name}", get(topics::show).put(topics::create).delete(topics::remove))
+        .route("/topics/{name}/records", get(topics::consume).post(topics::produce));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(operations::health))
+        .route("/readyz", get(operations::readiness))
+        .route("/metrics", get(operations::metrics))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(TraceLayer::new_for_http())
+        .with_state(server)
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    Problem::new(ProblemKind::NotFound, format!("there is nothing at {}", uri.path()))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(ProblemKind::MethodNotAllowed, format!("{} does not take {method}", uri.path()))
+}

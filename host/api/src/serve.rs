@@ -1,0 +1,38 @@
+//! Serving the API until the process is told to stop.
+
+use std::{future::Future, io, sync::Arc};
+
+use tokio::net::TcpListener;
+
+use crate::{Server, router};
+
+/// Takes up the registered pipelines and serves the API until `stop` resolves; then stops the pipelines after a
+/// last commit and answers the requests that are under way.
+///
+/// # Errors
+/// When the listener fails, or the registry cannot be read.
+pub async fn serve(
+    listener: TcpListener,
+    server: Arc<Server>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = router(server.clone());
+    let (stopped, until_stopped) = tokio::sync::oneshot::channel::<()>();
+    // The API answers while pipelines are still being started: `/readyz` says so.
+    let http = tokio::spawn(
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move {
+                // A sender that is dropped means the same.
+                let _ = until_stopped.await;
+            })
+            .into_future(),
+    );
+    let reconciled = server.reconcile().await.map_err(io::Error::other);
+    if reconciled.is_ok() {
+        stop.await;
+    }
+    server.shut_down().await;
+    drop(stopped);
+    http.await.map_err(io::Error::other)??;
+    reconciled
+}

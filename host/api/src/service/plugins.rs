@@ -1,0 +1,164 @@
+//! Registered plugins, compiled when they are first needed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use millstream_checkpoint::{PluginMeta, PutOutcome, Refusal, Registry, RegistryError, digest_of};
+use millstream_operator::{OperatorDescription, OperatorFactory};
+use millstream_pipeline::OperatorCatalog;
+use millstream_runtime::OperatorResolver;
+use millstream_types::OperatorRef;
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+
+use super::{Server, blocking};
+use crate::{LoadedPlugin, PluginLoader, PluginView, Problem, ProblemItem, ProblemKind, describe_operator};
+
+/// Compiled plugins by name and version.
+pub(super) struct Plugins {
+    registry: Registry,
+    loader: Arc<dyn PluginLoader>,
+    loaded: RwLock<BTreeMap<OperatorRef, Arc<dyn LoadedPlugin>>>,
+    runtime: Handle,
+}
+
+impl Plugins {
+    pub(super) fn new(registry: Registry, loader: Arc<dyn PluginLoader>) -> Self {
+        Self { registry, loader, loaded: RwLock::default(), runtime: Handle::current() }
+    }
+
+    fn cached(&self, operator: &OperatorRef) -> Option<Arc<dyn LoadedPlugin>> {
+        self.loaded.read().get(operator).cloned()
+    }
+
+    async fn compile(&self, bytes: Bytes) -> Result<Arc<dyn LoadedPlugin>, Problem> {
+        let loader = self.loader.clone();
+        blocking("compiling a component", move || loader.load(&bytes)).await?.map_err(|refusal| {
+            let items = refusal.0.iter().map(|reason| ProblemItem { detail: reason.clone(), ..ProblemItem::default() });
+            Problem::new(ProblemKind::PluginRefused, refusal.to_string()).with_errors(items)
+        })
+    }
+
+    /// The compiled plugin of that name and version.
+    ///
+    /// # Errors
+    /// [`ProblemKind::UnknownOperator`]; [`ProblemKind::PluginRefused`] where this host cannot run it.
+    pub(super) async fn load(&self, operator: &OperatorRef) -> Result<Arc<dyn LoadedPlugin>, Problem> {
+        if let Some(plugin) = self.cached(operator) {
+            return Ok(plugin);
+        }
+        let bytes = self.registry.plugin_bytes(operator).await?;
+        let plugin = self.compile(bytes).await?;
+        self.loaded.write().insert(operator.clone(), plugin.clone());
+        Ok(plugin)
+    }
+
+    /// Loads what is registered of `operators`. What is not registered is left to the planner, which knows where
+    /// in the pipeline it is named.
+    pub(super) async fn load_known(&self, operators: &[OperatorRef]) -> Result<(), Problem> {
+        for operator in operators {
+            match self.load(operator).await {
+                Err(problem) if problem.kind != ProblemKind::UnknownOperator => return Err(problem),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OperatorCatalog for Plugins {
+    fn describe(&self, operator: &OperatorRef) -> Option<OperatorDescription> {
+        self.cached(operator).map(|plugin| plugin.description().clone())
+    }
+}
+
+impl OperatorResolver for Plugins {
+    /// Called on threads of the runtime and on threads that may block, never on those that serve HTTP.
+    fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String> {
+        let plugin = match self.cached(operator) {
+            Some(plugin) => plugin,
+            None => self.runtime.block_on(self.load(operator)).map_err(|problem| problem.to_string())?,
+        };
+        plugin.factory(operator.clone(), config.into())
+    }
+}
+
+impl Server {
+    /// Registers a component. True: it is new.
+    ///
+    /// # Errors
+    /// [`ProblemKind::PluginExists`] with other bytes under the same version, [`ProblemKind::PluginRefused`] with
+    /// every reason.
+    pub async fn put_plugin(&self, operator: &OperatorRef, bytes: Bytes) -> Result<(PluginView, bool), Problem> {
+        let state = self.registry.refresh().await?;
+        if let Some(registered) = state.plugin(operator) {
+            let hashed = bytes.clone();
+            let offered = blocking("hashing a component", move || digest_of(&hashed)).await?;
+            if offered != registered.digest {
+                let (operator, registered) = (operator.clone(), registered.digest);
+                return Err(RegistryError::from(Refusal::Conflict { operator, registered, offered }).into());
+            }
+        }
+        let plugin = self.plugins.compile(bytes.clone()).await?;
+        let meta = PluginMeta {
+            kind: plugin.world().into(),
+            description: describe_operator(plugin.description(), &plugin.imports()),
+        };
+        let (record, created) = match self.registry.put_plugin(operator, bytes, meta).await? {
+            PutOutcome::Created(record) => (record, true),
+            PutOutcome::AlreadyThere(record) => (record, false),
+        };
+        self.plugins.loaded.write().insert(operator.clone(), plugin);
+        if created {
+            tracing::info!(%operator, digest = %record.digest, size_bytes = record.size_bytes, "registered plugin");
+        }
+        Ok((PluginView::new(&record, self.registry.snapshot().pipelines()), created))
+    }
+
+    /// All plugins, by name and version.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn plugins(&self) -> Result<Vec<PluginView>, Problem> {
+        let state = self.registry.refresh().await?;
+        Ok(state.plugins().map(|record| PluginView::new(record, state.pipelines())).collect())
+    }
+
+    /// One plugin.
+    ///
+    /// # Errors
+    /// [`ProblemKind::UnknownPlugin`].
+    pub async fn plugin(&self, operator: &OperatorRef) -> Result<PluginView, Problem> {
+        let state = self.registry.refresh().await?;
+        let record = state.plugin(operator).ok_or_else(|| unknown(operator))?;
+        Ok(PluginView::new(record, state.pipelines()))
+    }
+
+    /// The bytes of a plugin.
+    ///
+    /// # Errors
+    /// [`ProblemKind::UnknownPlugin`].
+    pub async fn plugin_bytes(&self, operator: &OperatorRef) -> Result<Bytes, Problem> {
+        self.registry.plugin_bytes(operator).await.map_err(|error| as_path(error.into(), operator))
+    }
+
+    /// Removes a plugin that no pipeline uses.
+    ///
+    /// # Errors
+    /// [`ProblemKind::UnknownPlugin`], [`ProblemKind::PluginInUse`].
+    pub async fn remove_plugin(&self, operator: &OperatorRef) -> Result<(), Problem> {
+        self.registry.remove_plugin(operator).await.map_err(|error| as_path(error.into(), operator))?;
+        self.plugins.loaded.write().remove(operator);
+        tracing::info!(%operator, "removed plugin");
+        Ok(())
+    }
+}
+
+fn unknown(operator: &OperatorRef) -> Problem {
+    Problem::new(ProblemKind::UnknownPlugin, format!("{operator} is not registered"))
+}
+
+/// A plugin that is missing is a wrong path where the path names it, and a wrong body elsewhere.
+fn as_path(problem: Problem, operator: &OperatorRef) -> Problem {
+    if problem.kind == ProblemKind::UnknownOperator { unknown(operator) } else { problem }
+}
