@@ -40,11 +40,11 @@ impl StateId {
     /// sources that are not topics and the operator versions in force.
     pub const RUNTIME: Self = Self(0);
 
-    /// The id of state `state` of step `step`: 32-bit FNV-1a, never 0.
+    /// The id of state `state` of step `step`: 32-bit FNV-1a, but never 0 or `u32::MAX`, which are reserved.
     pub fn of(step: &str, state: &str) -> Self {
         let bytes = step.bytes().chain([b'/']).chain(state.bytes());
         let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        Self(hash.max(1))
+        Self(hash.clamp(1, u32::MAX - 1))
     }
 }
 

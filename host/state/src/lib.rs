@@ -2,14 +2,23 @@
 //! keys, and the store below.
 
 mod backend;
+mod budget;
 mod declaration;
+pub mod encoding;
 mod error;
 mod groups;
+mod memory;
+mod small_bytes;
+mod table;
+mod task_state;
 
 pub use backend::{Entry, ScanVisitor, StateBackend, StateBackends};
+pub use budget::CacheBudget;
 pub use declaration::{StateDeclaration, StateHandle, StateId, StateKind};
 pub use error::StateError;
 pub use groups::{KeyGroups, NO_GROUP};
+pub use memory::{MemoryBackend, MemoryBackends};
+pub use task_state::{MapPage, RuntimeEntry, TaskState};
 
 use std::hash::BuildHasher;
 

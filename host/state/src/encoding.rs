@@ -1,0 +1,222 @@
+//! The persisted encoding of keys and values, in stores and in changelogs.
+//!
+//! Keys, ordered byte by byte (`u32` and `u64` big-endian):
+//!
+//! | entry | key |
+//! |---|---|
+//! | value state | `state id u32`, key |
+//! | map field | `state id u32`, `key length u32`, key, field |
+//! | list, its extent | `state id u32`, `key length u32`, key |
+//! | list element | `state id u32`, `key length u32`, key, `index u64` |
+//! | the runtime's own | `0 u32`, name |
+//! | catalog | `0xffffffff u32`, `state id u32` |
+//!
+//! Values (little-endian): where the state has a time to live, 8 bytes of expiry (milliseconds since
+//! 1970) come first; then the bytes as the operator gave them. A list's extent is `head u64`, `tail u64`
+//! and, with a time to live, `expiry of the head i64`: its elements are those with `head <= index < tail`.
+//! A catalog entry is written with the first write of a state and makes a store describe itself:
+//! `1` (format), kind (`0` value, `1` map, `2` list), `1` with a time to live or `0` without.
+//!
+//! Every key has at least four bytes, so that a store may use shorter keys for itself.
+
+use crate::{StateError, StateHandle, StateId, StateKind};
+
+/// Bytes of a state id in front of every key.
+pub const ID_BYTES: usize = 4;
+
+/// Bytes of the expiry in front of the values of a state with a time to live.
+pub const EXPIRY_BYTES: usize = 8;
+
+/// The version of a catalog entry.
+const CATALOG_FORMAT: u8 = 1;
+
+/// The state id and the rest of an encoded key.
+pub fn split_key(encoded: &[u8]) -> Option<(StateId, &[u8])> {
+    let (id, rest) = encoded.split_first_chunk::<ID_BYTES>()?;
+    Some((StateId(u32::from_be_bytes(*id)), rest))
+}
+
+/// Whether a stored value of a state with a time to live is over at `now_ms`. A value too short to carry
+/// an expiry is not, so that damage is found and not swept away.
+pub fn is_expired(stored: &[u8], now_ms: i64) -> bool {
+    stored.first_chunk::<EXPIRY_BYTES>().is_some_and(|expiry| i64::from_le_bytes(*expiry) <= now_ms)
+}
+
+/// What a store knows of a state's encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// The kind of the state.
+    pub kind: StateKind,
+    /// Whether its values begin with an expiry.
+    pub expires: bool,
+}
+
+impl CatalogEntry {
+    /// What the handle says.
+    pub fn of(state: &StateHandle) -> Self {
+        Self { kind: state.kind, expires: state.ttl.is_some() }
+    }
+
+    /// The entry as it is stored.
+    pub fn encode(self) -> [u8; 3] {
+        let kind = match self.kind {
+            StateKind::Value => 0,
+            StateKind::Map => 1,
+            StateKind::List => 2,
+        };
+        [CATALOG_FORMAT, kind, u8::from(self.expires)]
+    }
+
+    /// Reads a stored entry.
+    ///
+    /// # Errors
+    /// When it is of another format.
+    pub fn decode(stored: &[u8]) -> Result<Self, StateError> {
+        let damaged = || StateError::Corrupt(format!("catalog entry {stored:?}"));
+        let [CATALOG_FORMAT, kind, expires] = *stored else {
+            return Err(damaged());
+        };
+        let kind = match kind {
+            0 => StateKind::Value,
+            1 => StateKind::Map,
+            2 => StateKind::List,
+            _ => return Err(damaged()),
+        };
+        match expires {
+            0 | 1 => Ok(Self { kind, expires: expires == 1 }),
+            _ => Err(damaged()),
+        }
+    }
+}
+
+/// An entry's key, built in place without its state id.
+pub(crate) struct KeyBuffer(Vec<u8>);
+
+impl KeyBuffer {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// `key length`, key: the prefix of all map fields of `key`, and the extent of its list.
+    pub(crate) fn prefix(&mut self, key: &[u8]) -> &[u8] {
+        self.0.clear();
+        // Columns and guests' memories are smaller than 4 GiB.
+        self.0.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        self.0.extend_from_slice(key);
+        &self.0
+    }
+
+    pub(crate) fn field(&mut self, key: &[u8], field: &[u8]) -> &[u8] {
+        self.prefix(key);
+        self.0.extend_from_slice(field);
+        &self.0
+    }
+
+    pub(crate) fn element(&mut self, key: &[u8], index: u64) -> &[u8] {
+        self.prefix(key);
+        self.0.extend_from_slice(&index.to_be_bytes());
+        &self.0
+    }
+}
+
+/// The least byte string above all that begin with `prefix`; `None` where there is none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Which elements a list has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListExtent {
+    /// The first index that may be there.
+    pub(crate) head: u64,
+    /// The index after the last element.
+    pub(crate) tail: u64,
+    /// When the element at `head` expires; `i64::MAX` without a time to live.
+    pub(crate) head_expiry_ms: i64,
+}
+
+impl ListExtent {
+    /// The payload; the second part counts with a time to live only.
+    pub(crate) fn encode(self, expires: bool) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(24);
+        payload.extend_from_slice(&self.head.to_le_bytes());
+        payload.extend_from_slice(&self.tail.to_le_bytes());
+        if expires {
+            payload.extend_from_slice(&self.head_expiry_ms.to_le_bytes());
+        }
+        payload
+    }
+
+    pub(crate) fn decode(payload: &[u8], expires: bool) -> Result<Self, StateError> {
+        let damaged = || StateError::Corrupt(format!("list extent {payload:?}"));
+        let (head, rest) = payload.split_first_chunk().ok_or_else(damaged)?;
+        let (tail, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let head_expiry_ms = match (expires, rest.first_chunk(), rest.len()) {
+            (false, None, 0) => i64::MAX,
+            (true, Some(expiry), 8) => i64::from_le_bytes(*expiry),
+            _ => return Err(damaged()),
+        };
+        Ok(Self { head: u64::from_le_bytes(*head), tail: u64::from_le_bytes(*tail), head_expiry_ms })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_these_bytes() {
+        let mut buffer = KeyBuffer::new();
+        assert_eq!(buffer.prefix(b"ab"), b"\x00\x00\x00\x02ab");
+        assert_eq!(buffer.field(b"ab", b"f"), b"\x00\x00\x00\x02abf");
+        assert_eq!(buffer.element(b"ab", 258), b"\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x01\x02");
+        assert_eq!(split_key(b"\x01\x02\x03\x04k"), Some((StateId(0x0102_0304), &b"k"[..])));
+        assert_eq!(split_key(b"\x01\x02\x03"), None);
+    }
+
+    #[test]
+    fn values_are_these_bytes() {
+        let extent = ListExtent { head: 1, tail: 2, head_expiry_ms: i64::MAX };
+        assert_eq!(extent.encode(false), b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
+        assert_eq!(ListExtent::decode(&extent.encode(false), false).ok(), Some(extent));
+        let extent = ListExtent { head_expiry_ms: 3, ..extent };
+        assert_eq!(extent.encode(true), b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0");
+        assert_eq!(ListExtent::decode(&extent.encode(true), true).ok(), Some(extent));
+        assert!(ListExtent::decode(&extent.encode(true), false).is_err());
+        assert!(ListExtent::decode(b"short", true).is_err());
+        assert!(is_expired(b"\x05\0\0\0\0\0\0\0v", 5));
+        assert!(!is_expired(b"\x06\0\0\0\0\0\0\0", 5));
+        assert!(!is_expired(b"\x05\0\0", 5));
+    }
+
+    #[test]
+    fn catalog_entries_are_these_bytes() {
+        for (kind, expires, bytes) in [
+            (StateKind::Value, false, [1, 0, 0]),
+            (StateKind::Map, true, [1, 1, 1]),
+            (StateKind::List, false, [1, 2, 0]),
+        ] {
+            let entry = CatalogEntry { kind, expires };
+            assert_eq!(entry.encode(), bytes);
+            assert_eq!(CatalogEntry::decode(&bytes).ok(), Some(entry));
+        }
+        for damaged in [&[][..], &[2, 0, 0], &[1, 3, 0], &[1, 0, 2], &[1, 0, 0, 0]] {
+            assert!(CatalogEntry::decode(damaged).is_err());
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_before_its_successor() {
+        assert_eq!(after_prefix(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(after_prefix(b"a\xff\xff"), Some(b"b".to_vec()));
+        assert_eq!(after_prefix(b"\xff"), None);
+        assert_eq!(after_prefix(b""), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! From changed to committed to written back.
+
+use millstream_types::BytesColumn;
+
+use super::{
+    Table,
+    slot::{DIRTY, IN_FLIGHT, PENDING, UNCOMMITTED, entry_bytes},
+};
+use crate::{Entry, hash_key, small_bytes::SmallBytes};
+
+impl Table {
+    pub(crate) fn uncommitted_bytes(&self) -> usize {
+        self.uncommitted_bytes
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        !(self.dirty.is_empty() && self.in_flight.is_empty())
+    }
+
+    /// Appends every entry that is not committed. Those of a delta that was taken before and never
+    /// committed are part of it again.
+    pub(crate) fn take_delta(&mut self, keys: &mut BytesColumn, values: &mut BytesColumn) {
+        for at in self.dirty.drain(..) {
+            let slot = &mut self.slots[at];
+            if slot.flags & IN_FLIGHT == 0 {
+                self.in_flight.push(at);
+            } else {
+                self.in_flight_values.remove(&at);
+            }
+            slot.flags = (slot.flags & !DIRTY) | IN_FLIGHT;
+        }
+        let mut encoded = Vec::new();
+        for &at in &self.in_flight {
+            self.encode_key(at, &mut encoded);
+            keys.push(Some(&encoded));
+            values.push(self.value(at));
+        }
+    }
+
+    /// Turns what is in flight into what is to be written back.
+    pub(crate) fn committed(&mut self) {
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        for at in in_flight.drain(..) {
+            let slot = &mut self.slots[at];
+            let was_pending = slot.flags & PENDING != 0;
+            let before = match was_pending {
+                true => entry_bytes(&slot.key, self.saved.get(slot.saved as usize).and_then(Option::as_deref)),
+                false => 0,
+            };
+            let after;
+            if slot.flags & DIRTY != 0 {
+                let value = self.in_flight_values.remove(&at).flatten();
+                after = entry_bytes(&slot.key, value.as_deref());
+                slot.saved = self.saved.len() as u32;
+                self.saved.push(value);
+            } else {
+                after = slot.entry_bytes();
+            }
+            if !was_pending {
+                self.pending.push(at);
+            }
+            slot.flags = (slot.flags & !IN_FLIGHT) | PENDING;
+            self.pending_bytes = (self.pending_bytes + after).saturating_sub(before);
+        }
+        self.in_flight = in_flight;
+        self.tidy_saved();
+        self.uncommitted_bytes = self.dirty.iter().map(|&at| self.slots[at].entry_bytes()).sum();
+    }
+
+    /// Drops saved values that nobody refers to any more.
+    fn tidy_saved(&mut self) {
+        let mut kept = Vec::new();
+        for &at in &self.dirty {
+            let slot = &mut self.slots[at];
+            if slot.flags & PENDING != 0 {
+                let value = self.saved.get_mut(slot.saved as usize).and_then(Option::take);
+                slot.saved = kept.len() as u32;
+                kept.push(value);
+            }
+        }
+        if kept.is_empty() {
+            self.saved.clear();
+        } else {
+            self.saved = kept;
+        }
+    }
+
+    /// Appends the encoded keys of what is to be written back, ascending.
+    pub(crate) fn sort_pending(&mut self, keys: &mut BytesColumn) {
+        // Sorting by the first bytes, which lie side by side, saves most looks at the keys themselves.
+        let mut order: Vec<(u128, u32)> =
+            self.pending.iter().map(|&at| (first_bytes(&self.slots[at].key), at)).collect();
+        order.sort_unstable_by(|(a, a_at), (b, b_at)| {
+            a.cmp(b).then_with(|| self.slots[*a_at].key.cmp(&self.slots[*b_at].key))
+        });
+        self.pending.clear();
+        self.pending.extend(order.iter().map(|&(_, at)| at));
+        let mut encoded = Vec::new();
+        for &at in &self.pending {
+            self.encode_key(at, &mut encoded);
+            keys.push(Some(&encoded));
+        }
+    }
+
+    /// The committed values of what is to be written back, in order.
+    pub(crate) fn pending_values(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        self.pending.iter().map(|&at| {
+            let slot = &self.slots[at];
+            match slot.flags & UNCOMMITTED {
+                0 => slot.value.as_deref(),
+                _ => self.saved.get(slot.saved as usize).and_then(Option::as_deref),
+            }
+        })
+    }
+
+    /// The store has what was pending.
+    pub(crate) fn written_back(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        for at in pending.drain(..) {
+            let slot = &mut self.slots[at];
+            slot.flags &= !PENDING;
+            if slot.flags & UNCOMMITTED == 0 {
+                self.note_clean(at);
+            }
+        }
+        self.pending = pending;
+        self.pending_bytes = 0;
+    }
+
+    /// Takes in an entry of a committed delta. Nothing is uncommitted.
+    pub(crate) fn restore(&mut self, entry: Entry<'_>) {
+        let (key, value) = entry;
+        let hash = hash_key(key);
+        let (at, is_new) = match self.find(hash, key) {
+            Some(at) => (at, false),
+            None => (self.insert(hash, key, PENDING), true),
+        };
+        let slot = &mut self.slots[at];
+        let was_pending = !is_new && slot.flags & PENDING != 0;
+        let pending_before = if was_pending { slot.entry_bytes() } else { 0 };
+        let memory_before = slot.memory_bytes();
+        slot.value = value.map(SmallBytes::new);
+        slot.flags |= PENDING;
+        self.memory_bytes = self.memory_bytes + slot.memory_bytes() - memory_before;
+        self.pending_bytes = (self.pending_bytes + slot.entry_bytes()).saturating_sub(pending_before);
+        if !was_pending {
+            self.clean -= usize::from(!is_new);
+            self.pending.push(at);
+            self.note_changed(at);
+        }
+    }
+}
+
+/// The first 16 bytes as a number that orders as they do.
+fn first_bytes(key: &[u8]) -> u128 {
+    let mut first = [0; 16];
+    let len = key.len().min(first.len());
+    if let (Some(to), Some(from)) = (first.get_mut(..len), key.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    u128::from_be_bytes(first)
+}

@@ -1,0 +1,92 @@
+//! One entry of a table.
+
+use std::ops::{Index, IndexMut};
+
+use crate::small_bytes::SmallBytes;
+
+/// The slot is free.
+pub(super) const VACANT: u8 = 1;
+/// Its value is being read from the store.
+pub(super) const LOADING: u8 = 1 << 1;
+/// It was read since the eviction hand passed.
+pub(super) const REFERENCED: u8 = 1 << 2;
+/// Changed since the last delta was taken.
+pub(super) const DIRTY: u8 = 1 << 3;
+/// In the delta that was taken and is not committed yet.
+pub(super) const IN_FLIGHT: u8 = 1 << 4;
+/// Committed and not in the store yet.
+pub(super) const PENDING: u8 = 1 << 5;
+
+/// Not committed.
+pub(super) const UNCOMMITTED: u8 = DIRTY | IN_FLIGHT;
+/// Not what the store has.
+pub(super) const CHANGED: u8 = UNCOMMITTED | PENDING;
+
+/// An entry of a table.
+///
+/// ```text
+///        change            take_delta              committed            write_back
+/// clean ---------> DIRTY -------------> IN_FLIGHT ------------> PENDING -----------> clean
+/// ```
+///
+/// A slot that is changed again before it is clean is in several of these at once. `value` is always the
+/// newest. The committed value of a PENDING slot that is also DIRTY or IN_FLIGHT is kept in the table's
+/// `saved`; the value in flight of a slot that is IN_FLIGHT and DIRTY in its `in_flight_values`.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) hash: u64,
+    pub(super) key: SmallBytes,
+    /// The newest value as it is stored; `None`: there is none.
+    pub(super) value: Option<SmallBytes>,
+    /// Index in the table's `saved`.
+    pub(super) saved: u32,
+    /// The last call that changed it.
+    pub(super) call: u32,
+    pub(super) flags: u8,
+}
+
+impl Slot {
+    #[inline]
+    pub(super) fn is_clean(&self) -> bool {
+        self.flags & (CHANGED | LOADING | VACANT) == 0
+    }
+
+    /// Memory that it takes, its place in the index included.
+    #[inline]
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + 8 + self.key.heap_bytes() + self.value.as_ref().map_or(0, SmallBytes::heap_bytes)
+    }
+
+    /// What the entry takes in a delta or a store.
+    #[inline]
+    pub(super) fn entry_bytes(&self) -> usize {
+        entry_bytes(&self.key, self.value.as_deref())
+    }
+}
+
+pub(super) fn entry_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
+    16 + key.len() + value.map_or(0, <[u8]>::len)
+}
+
+/// The slots of a table. Indices come from the table's own index, so that one out of range is a broken
+/// invariant, which must fail the task: it panics.
+#[derive(Debug, Default)]
+pub(super) struct Slots(pub(super) Vec<Slot>);
+
+impl Index<u32> for Slots {
+    type Output = Slot;
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "see the type")]
+    fn index(&self, index: u32) -> &Slot {
+        &self.0[index as usize]
+    }
+}
+
+impl IndexMut<u32> for Slots {
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "see the type")]
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.0[index as usize]
+    }
+}
