@@ -1,1 +1,11 @@
-//! millstream-benches
+//! What the benchmarks share: guests, records, one task with its state, and the logic as native code.
+
+mod guests;
+mod native;
+mod payments;
+mod task;
+
+pub use guests::guest;
+pub use native::{NativeFactory, keyed_sum, pass_through};
+pub use payments::payments;
+pub use task::Task;

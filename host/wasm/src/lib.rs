@@ -1,1 +1,39 @@
-//! millstream-wasm
+//! Operators as WebAssembly components: engine, bindings, limits, validation. The only user of `wasmtime`.
+//!
+//! ```text
+//! bytes --WasmHost::load--> Plugin --Plugin::factory--> OperatorFactory --instantiate--> Operator
+//!        validate, compile          config, trial run                     one a worker
+//! ```
+//!
+//! A guest is granted what its batch needs and nothing else: records and state arrive as columns, time and
+//! randomness come from the host, output is bounded, and each call ends at a deadline. WASI is linked so
+//! that ordinary toolchains work, and empty: no files, no sockets, no environment, no sleeping.
+//!
+//! Calls are synchronous and may take long; an async caller runs them on a blocking thread.
+
+mod cache;
+mod columns;
+mod config;
+mod description;
+mod engine;
+mod error;
+mod failure;
+mod generated;
+mod guest;
+mod guest_log;
+mod instance;
+mod interfaces;
+mod limiter;
+mod operator;
+mod output;
+mod plugin;
+mod precompiled;
+mod randomness;
+mod ticker;
+mod validate;
+mod wasi;
+
+pub use config::{EngineConfig, Limits};
+pub use engine::WasmHost;
+pub use error::{Refusal, Refused, WasmError};
+pub use plugin::Plugin;

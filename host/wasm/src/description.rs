@@ -1,0 +1,90 @@
+//! What `describe` says, checked.
+
+use std::{collections::HashSet, time::Duration};
+
+use millstream_operator::OperatorDescription;
+use millstream_state::{StateDeclaration, StateKind};
+
+use crate::{
+    Refusal,
+    generated::exports::millstream::operator::processor::{
+        Description, StateDeclaration as Declared, StateKind as Kind,
+    },
+};
+
+const NAME_BYTES: usize = 64;
+
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+}
+
+fn check_names<'a>(what: &str, names: impl Iterator<Item = &'a str>, reasons: &mut Vec<Refusal>) {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !is_name(name) {
+            reasons.push(Refusal::Contradiction(format!(
+                "{what} `{}` is not a name: 1 to 64 of a-z, 0-9, `-` and `_`, beginning with a letter",
+                name.escape_debug()
+            )));
+        } else if !seen.insert(name) {
+            reasons.push(Refusal::Contradiction(format!("two {what}s are named `{name}`")));
+        }
+    }
+}
+
+fn state(declared: Declared) -> StateDeclaration {
+    StateDeclaration {
+        name: declared.name,
+        kind: match declared.kind {
+            Kind::Value => StateKind::Value,
+            Kind::Map => StateKind::Map,
+            Kind::List => StateKind::List,
+        },
+        schema_version: declared.schema_version,
+        ttl: declared.ttl_ms.map(Duration::from_millis),
+        prefetch: declared.prefetch,
+    }
+}
+
+/// Takes over a description, or says everything that is wrong with it.
+pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<Refusal>> {
+    let mut reasons = Vec::new();
+    if described.outputs.is_empty() {
+        reasons.push(Refusal::Contradiction("it has no outputs; declare at least one".into()));
+    }
+    check_names("output", described.outputs.iter().map(String::as_str), &mut reasons);
+    check_names("state", described.states.iter().map(|state| state.name.as_str()), &mut reasons);
+    for state in &described.states {
+        if state.prefetch && state.kind != Kind::Value {
+            let name = state.name.escape_debug();
+            reasons.push(Refusal::Contradiction(format!("state `{name}` is prefetched and not value state")));
+        }
+        if state.ttl_ms == Some(0) {
+            let name = state.name.escape_debug();
+            reasons.push(Refusal::Contradiction(format!("state `{name}` has a time to live of 0 ms")));
+        }
+    }
+    if let Some(schema) = &described.config_schema
+        && let Err(error) = serde_json::from_str::<serde_json::Value>(schema)
+    {
+        reasons.push(Refusal::Contradiction(format!("its configuration schema is not JSON: {error}")));
+    }
+    if described.timers {
+        reasons.push(Refusal::Unsupported("timers".into()));
+    }
+    if !described.reads.is_empty() || !described.writes.is_empty() {
+        reasons.push(Refusal::Unsupported("typed fields (`reads` and `writes`)".into()));
+    }
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    Ok(OperatorDescription {
+        outputs: described.outputs,
+        states: described.states.into_iter().map(state).collect(),
+        reads: Vec::new(),
+        writes: Vec::new(),
+        config_schema: described.config_schema,
+    })
+}

@@ -1,0 +1,165 @@
+//! One instance of a component in a store of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use millstream_operator::OperatorError;
+use millstream_state::{StateDeclaration, StateHandle};
+use wasmtime::{Store, component::InstancePre};
+
+use crate::{
+    Limits,
+    engine::Shared,
+    failure,
+    generated::{
+        Operator,
+        exports::millstream::operator::processor::{BatchInput, BatchOutput, Description},
+    },
+    guest::{DeclaredState, GuestData},
+    guest_log::{GuestLog, cut},
+    interfaces::{BatchMetrics, MetricNames},
+    randomness::Randomness,
+};
+
+/// Beside the columns a result carries some records and lengths.
+const RESULT_OVERHEAD_BYTES: usize = 64 << 10;
+/// What a guest says is kept up to here.
+const MESSAGE_BYTES: usize = 4 << 10;
+
+/// Who an instance is, for its log, its metrics and its states.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    operator: String,
+    step: String,
+    pub(crate) states: Arc<[DeclaredState]>,
+    metrics: Arc<MetricNames>,
+}
+
+impl Identity {
+    pub(crate) fn new(operator: &str, step: &str, states: &[StateDeclaration], limits: &Limits) -> Self {
+        let declared = states.iter().map(|declaration| DeclaredState {
+            handle: StateHandle::new(step, declaration),
+            declaration: declaration.clone(),
+        });
+        Self {
+            operator: operator.to_owned(),
+            step: step.to_owned(),
+            states: declared.collect(),
+            metrics: Arc::new(MetricNames::new(limits)),
+        }
+    }
+}
+
+/// A running guest.
+pub(crate) struct Instance {
+    host: Arc<Shared>,
+    store: Store<GuestData>,
+    guest: Operator,
+    limits: Limits,
+    /// Memory over which the instance is to be replaced.
+    recycle_bytes: usize,
+}
+
+impl Instance {
+    /// Makes an instance. Nothing of the guest has run but its start functions.
+    ///
+    /// # Errors
+    /// [`OperatorError::Setup`] where its functions have other types than the contract's; otherwise as a call.
+    pub(crate) fn new(
+        host: &Arc<Shared>,
+        program: &InstancePre<GuestData>,
+        identity: &Identity,
+        limits: &Limits,
+    ) -> Result<Self, OperatorError> {
+        let log = Arc::new(GuestLog::new(identity.operator.clone(), identity.step.clone(), limits));
+        let metrics = BatchMetrics::new(Arc::clone(&identity.metrics), limits);
+        let data = GuestData::new(log, metrics, Arc::clone(&identity.states), limits);
+        let mut store = Store::new(&host.engine, data);
+        store.limiter(|data| &mut data.limiter);
+        store.set_hostcall_fuel(limits.output_bytes.saturating_add(RESULT_OVERHEAD_BYTES));
+        store.set_epoch_deadline(host.ticker.ticks(limits.setup_deadline));
+        let instance = match program.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(failure::of_call(&error, store.data_mut(), limits, limits.setup_deadline)),
+        };
+        let guest = Operator::new(&mut store, &instance)
+            .map_err(|error| OperatorError::Setup(format!("its exports are not the contract's: {error:#}")))?;
+        let mut instance =
+            Self { host: Arc::clone(host), store, guest, limits: limits.clone(), recycle_bytes: usize::MAX };
+        instance.set_recycling();
+        Ok(instance)
+    }
+
+    /// An instance that needs most of its limit from the start gains nothing by being replaced, so the
+    /// threshold leaves it half of the rest.
+    fn set_recycling(&mut self) {
+        let limit = self.limits.memory_bytes;
+        let share = limit / 100 * usize::from(self.limits.recycle_at_percent.min(100));
+        let fresh = self.store.data().limiter.memory_bytes();
+        self.recycle_bytes = share.max(fresh + limit.saturating_sub(fresh) / 2);
+    }
+
+    /// Whether the instance has grown so large that a fresh one should take over.
+    pub(crate) fn is_overgrown(&self) -> bool {
+        self.store.data().limiter.memory_bytes() > self.recycle_bytes
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut GuestData {
+        self.store.data_mut()
+    }
+
+    fn begin_call(&mut self, deadline: Duration) {
+        self.store.set_epoch_deadline(self.host.ticker.ticks(deadline));
+        let state_write_bytes = self.limits.state_write_bytes;
+        let data = self.store.data_mut();
+        data.state_write_bytes_left = state_write_bytes;
+        data.ended = None;
+        data.limiter.take_denied();
+        data.log.begin_call();
+        data.metrics.begin_call();
+    }
+
+    fn ended<T>(&mut self, result: wasmtime::Result<T>, deadline: Duration) -> Result<T, OperatorError> {
+        result.map_err(|error| failure::of_call(&error, self.store.data_mut(), &self.limits, deadline))
+    }
+
+    pub(crate) fn describe(&mut self) -> Result<Description, OperatorError> {
+        let deadline = self.limits.setup_deadline;
+        self.begin_call(deadline);
+        let result = self.guest.millstream_operator_processor().call_describe(&mut self.store);
+        self.ended(result, deadline)
+    }
+
+    /// Hands over the configuration; the error is [`OperatorError::Setup`].
+    pub(crate) fn configure(&mut self, config: &str) -> Result<(), OperatorError> {
+        let deadline = self.limits.setup_deadline;
+        self.begin_call(deadline);
+        let result = self.guest.millstream_operator_processor().call_configure(&mut self.store, config);
+        match self.ended(result, deadline) {
+            Ok(Ok(())) => {
+                self.set_recycling();
+                Ok(())
+            }
+            Ok(Err(reason)) => Err(OperatorError::Setup(cut(&reason, MESSAGE_BYTES).to_owned())),
+            Err(error) => Err(OperatorError::Setup(format!("`configure` failed: {error}"))),
+        }
+    }
+
+    /// Processes a batch at `now_ms` with randomness from `seed`.
+    pub(crate) fn process(
+        &mut self,
+        input: BatchInput<'_>,
+        now_ms: i64,
+        seed: u64,
+    ) -> Result<BatchOutput, OperatorError> {
+        let deadline = self.limits.batch_deadline;
+        self.begin_call(deadline);
+        let data = self.store.data_mut();
+        data.now_ms = now_ms;
+        data.random = Randomness::seeded(seed);
+        let result = self.guest.millstream_operator_processor().call_process(&mut self.store, input);
+        match self.ended(result, deadline)? {
+            Ok(output) => Ok(output),
+            Err(reason) => Err(OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned())),
+        }
+    }
+}

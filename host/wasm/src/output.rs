@@ -1,0 +1,173 @@
+//! What a guest returned, checked.
+
+use millstream_operator::{OperatorError, OutputBatch, ProcessOutput, RecordFailure, StateChange};
+
+use crate::{
+    Limits,
+    columns::{lift, lift_batch, u32s},
+    generated::exports::millstream::operator::processor::{
+        BatchOutput, FailureColumn, OutputBatch as GuestBatch, StateChange as GuestChange,
+    },
+    guest_log::cut,
+};
+
+/// The reason of a failed record is kept up to here.
+const REASON_BYTES: usize = 4 << 10;
+
+/// What a result is checked against.
+pub(crate) struct Expected<'a> {
+    /// Records of the input.
+    pub(crate) records: usize,
+    /// Distinct keys of the input.
+    pub(crate) groups: usize,
+    /// Declared outputs.
+    pub(crate) outputs: usize,
+    /// Indices of the prefetched states among the declared ones.
+    pub(crate) prefetched: &'a [usize],
+    pub(crate) limits: &'a Limits,
+}
+
+fn malformed<T>(what: impl std::fmt::Display) -> Result<T, OperatorError> {
+    Err(OperatorError::Malformed(what.to_string()))
+}
+
+/// Checks everything of `output` and takes it over. Metrics are not part of it.
+pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<ProcessOutput, OperatorError> {
+    if !output.timers.is_empty() {
+        return malformed("timers, which it did not declare");
+    }
+    let failures = failures(output.failures, expected.records)?;
+    let outputs = outputs(output.outputs, &failures, expected)?;
+    let changes = changes(output.changes, expected)?;
+    let bytes = outputs.iter().map(|output| output.batch.byte_size()).sum::<usize>()
+        + changes.iter().map(|change| change.values.byte_size()).sum::<usize>();
+    if bytes > expected.limits.output_bytes {
+        return Err(OperatorError::LimitExceeded(format!("{} output bytes a batch", expected.limits.output_bytes)));
+    }
+    Ok(ProcessOutput { outputs, changes, failures, metrics: Vec::new() })
+}
+
+fn failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>, OperatorError> {
+    let Some(indices) = u32s(&column.records) else { return malformed("broken indices of failed records") };
+    if !indices.is_sorted_by(|a, b| a < b) {
+        return malformed("failed records that do not ascend");
+    }
+    if let Some(&last) = indices.last()
+        && last as usize >= records
+    {
+        return malformed(format_args!("a failure of record {last} in a batch of {records}"));
+    }
+    let reasons = match lift(column.reasons, indices.len()) {
+        Ok(reasons) => reasons,
+        Err(error) => return malformed(format_args!("broken reasons of failed records: {error}")),
+    };
+    let reason = |(record, reason): (u32, Option<&[u8]>)| match reason {
+        None => malformed(format_args!("a failure of record {record} without a reason")),
+        Some(reason) => {
+            let reason = cut(&String::from_utf8_lossy(reason), REASON_BYTES).to_owned();
+            Ok(RecordFailure { record, reason })
+        }
+    };
+    indices.into_iter().zip(reasons.iter()).map(reason).collect()
+}
+
+fn outputs(
+    batches: Vec<GuestBatch>,
+    failures: &[RecordFailure],
+    expected: &Expected<'_>,
+) -> Result<Vec<OutputBatch>, OperatorError> {
+    let records = batches.iter().map(|batch| batch.batch.count as usize).sum::<usize>();
+    if records > expected.limits.output_records {
+        return Err(OperatorError::LimitExceeded(format!("{} output records a batch", expected.limits.output_records)));
+    }
+    let mut outputs: Vec<OutputBatch> = Vec::with_capacity(batches.len());
+    for guest in batches {
+        let output = guest.output as usize;
+        if output >= expected.outputs {
+            return malformed(format_args!("records for output {output} where it declares {}", expected.outputs));
+        }
+        if outputs.iter().any(|known| known.output == output) {
+            return malformed(format_args!("two batches for output {output}"));
+        }
+        if !guest.batch.columns.is_empty() {
+            return malformed("typed columns, which it did not declare");
+        }
+        let count = guest.batch.count as usize;
+        let Some(sources) = u32s(&guest.sources).filter(|sources| sources.len() == count) else {
+            return malformed(format_args!("{} bytes of sources for {count} records", guest.sources.len()));
+        };
+        check_sources(&sources, failures, expected.records)?;
+        let batch = match lift_batch(guest.batch) {
+            Ok(batch) => batch,
+            Err(error) => return malformed(format_args!("a broken batch for output {output}: {error}")),
+        };
+        if !batch.is_empty() {
+            outputs.push(OutputBatch { output, sources, batch });
+        }
+    }
+    Ok(outputs)
+}
+
+fn check_sources(sources: &[u32], failures: &[RecordFailure], records: usize) -> Result<(), OperatorError> {
+    if !sources.is_sorted() {
+        return malformed("sources that decrease");
+    }
+    if let Some(&last) = sources.last()
+        && last as usize >= records
+    {
+        return malformed(format_args!("a record from source {last} in a batch of {records}"));
+    }
+    for failure in failures {
+        if sources.binary_search(&failure.record).is_ok() {
+            return malformed(format_args!("records from record {}, which failed", failure.record));
+        }
+    }
+    Ok(())
+}
+
+fn changes(changes: Vec<GuestChange>, expected: &Expected<'_>) -> Result<Vec<StateChange>, OperatorError> {
+    let mut checked: Vec<StateChange> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let Some(&state) = expected.prefetched.get(change.state as usize) else {
+            let declared = expected.prefetched.len();
+            return malformed(format_args!(
+                "a change of prefetched state {} where {declared} are declared",
+                change.state
+            ));
+        };
+        if checked.iter().any(|known| known.state == state) {
+            return malformed(format_args!("two changes of prefetched state {}", change.state));
+        }
+        let Some(groups) = u32s(&change.groups) else { return malformed("broken groups of a state change") };
+        check_groups(&groups, expected.groups)?;
+        let values = match lift(change.values, groups.len()) {
+            Ok(values) => values,
+            Err(error) => return malformed(format_args!("broken values of a state change: {error}")),
+        };
+        if !groups.is_empty() {
+            checked.push(StateChange { state, groups, values });
+        }
+    }
+    Ok(checked)
+}
+
+fn check_groups(groups: &[u32], known: usize) -> Result<(), OperatorError> {
+    if let Some(&largest) = groups.iter().max()
+        && largest as usize >= known
+    {
+        return malformed(format_args!("a state change of key {largest} in a batch of {known} keys"));
+    }
+    // Most guests return them in order, and then they are unique for free.
+    if groups.is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    let mut seen = vec![false; known];
+    for &group in groups {
+        if let Some(seen) = seen.get_mut(group as usize)
+            && std::mem::replace(seen, true)
+        {
+            return malformed(format_args!("two state changes of key {group}"));
+        }
+    }
+    Ok(())
+}
