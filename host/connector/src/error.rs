@@ -1,5 +1,7 @@
 //! Errors of connectors.
 
+use std::{io, path::Path};
+
 /// Why a connector failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -19,5 +21,20 @@ impl ConnectorError {
     /// An error that may pass.
     pub fn retriable(message: impl Into<String>) -> Self {
         Self { message: message.into(), retriable: true }
+    }
+
+    /// What the system said about a file; `action` is such as `read` or `write to`.
+    pub(crate) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
+        // A full disk is emptied and a network share comes back; a missing file or right does not by itself.
+        let retriable = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::StaleNetworkFileHandle
+                | io::ErrorKind::ResourceBusy
+        );
+        Self { message: format!("cannot {action} `{}`: {error}", path.display()), retriable }
     }
 }

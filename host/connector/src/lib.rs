@@ -5,8 +5,18 @@
 //! tells what it wrote, and is told what was committed when it is opened again.
 
 mod error;
+mod file;
+mod file_sink;
+mod generator;
+mod json;
+mod lines;
+mod open;
+mod stdout;
+mod timestamp;
 
 pub use error::ConnectorError;
+pub use open::{open_sink, open_source};
+pub use timestamp::extract_timestamps;
 
 use millstream_types::RecordBatch;
 
@@ -40,6 +50,12 @@ pub trait SplitReader: Send {
     /// # Errors
     /// When the source cannot be read, with file and line where there are any.
     fn read(&mut self, max_records: usize, max_bytes: usize) -> Result<SourceRead, ConnectorError>;
+
+    /// The records of the last batch that have no event time although one was asked for, ascending, and why.
+    /// They are failures of these records, as an operator's are.
+    fn failures(&self) -> &[(u32, String)] {
+        &[]
+    }
 
     /// The position after everything read so far.
     fn position(&self) -> Vec<u8>;

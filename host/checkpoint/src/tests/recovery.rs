@@ -195,3 +195,29 @@ async fn places_that_are_none_are_refused() {
     Registry::open(&format!("file://{}/new", directory.path().display()), clock()).await.expect("opens");
     assert!(directory.path().join("new").is_dir());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs S3; set MILLSTREAM_TEST_S3 to s3://bucket/prefix?endpoint=..."]
+async fn s3_lets_one_of_several_hosts_win() {
+    let Ok(place) = std::env::var("MILLSTREAM_TEST_S3") else { panic!("MILLSTREAM_TEST_S3 is not set") };
+    let hosts = [
+        Registry::open(&place, Arc::new(SystemClock)).await.expect("opens"),
+        Registry::open(&place, Arc::new(SystemClock)).await.expect("opens"),
+    ];
+    put(&hosts[0], "score@1", b"one").await;
+    let before = hosts[0].snapshot().sequence();
+    let tasks = hosts.clone().map(|registry| {
+        tokio::spawn(async move {
+            for index in 0..70 {
+                registry.apply_pipeline(&pipeline("p"), spec(&index.to_string(), &[]), None).await.expect("applies");
+            }
+        })
+    });
+    for task in tasks {
+        task.await.expect("runs");
+    }
+    let fresh = Registry::open(&place, Arc::new(SystemClock)).await.expect("opens");
+    assert!(fresh.snapshot().sequence() > before + 70);
+    assert_eq!(hosts[0].refresh().await.expect("reads"), fresh.snapshot());
+    assert_eq!(fresh.plugin_bytes(&operator("score@1")).await.expect("bytes"), "one");
+}
