@@ -1,1 +1,32 @@
-//! millstream-runtime
+//! Runs pipelines: workers, tasks, the commit loop, hot swap and backpressure.
+//!
+//! A [`PipelineHandle`] owns a supervisor thread, which resolves the plan against the log's topics and
+//! starts the workers. A worker is one thread with one log session and one instance of each operator; it
+//! owns the tasks whose partitions the log assigns to it. Everything that a worker did since its last
+//! commit becomes durable in one atomic step of the log, or never happened.
+//!
+//! The runtime knows the log, state and operators as traits and never a back end.
+
+mod chain;
+mod commit;
+mod dead_letter;
+mod error;
+mod handle;
+mod host;
+mod metrics;
+mod shared;
+mod status;
+mod supervisor;
+mod swap;
+mod task;
+mod topology;
+mod version;
+mod worker;
+
+pub use error::{Failure, StartError};
+pub use handle::{PipelineHandle, StartOptions, start};
+pub use host::{Host, OperatorResolver};
+pub use status::{
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
+};
+pub use swap::SwapError;

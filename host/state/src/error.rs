@@ -6,6 +6,9 @@ pub enum StateError {
     /// The caller named a state of another kind, or columns that do not fit.
     #[error("{0}")]
     Misuse(String),
+    /// The store is open elsewhere, in this process or another: it may be free later.
+    #[error("state store: {0}")]
+    InUse(String),
     /// The store could not be read or written.
     #[error("state store: {0}")]
     Store(String),

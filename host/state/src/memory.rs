@@ -104,7 +104,7 @@ impl StateBackends for MemoryBackends {
     fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError> {
         let contents = Arc::clone(self.tasks.lock().entry(task.to_owned()).or_default());
         if std::mem::replace(&mut contents.lock().open, true) {
-            return Err(StateError::Store(format!("the state of task {task} is open already")));
+            return Err(StateError::InUse(format!("the state of task {task} is open already")));
         }
         Ok(Box::new(MemoryBackend { contents }))
     }

@@ -1,0 +1,45 @@
+//! What a pipeline runs on.
+
+use std::{sync::Arc, time::Instant};
+
+use millstream_log::Log;
+use millstream_operator::OperatorFactory;
+use millstream_state::{CacheBudget, StateBackends};
+use millstream_types::{Clock, OperatorRef};
+
+/// Finds operators by name and version.
+pub trait OperatorResolver: Send + Sync {
+    /// The operator with one step's configuration.
+    ///
+    /// # Errors
+    /// Why there is none: not registered, or it refused its configuration.
+    fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String>;
+}
+
+/// The parts of a host that its pipelines share. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    /// The log that topics, changelogs and positions are on.
+    pub log: Arc<dyn Log>,
+    /// Opens the state stores of tasks.
+    pub backends: Arc<dyn StateBackends>,
+    /// Bounds the state caches of all tasks together.
+    pub cache: Arc<CacheBudget>,
+    /// Processing time.
+    pub clock: Arc<dyn Clock>,
+    /// Stable name of this host within every group, for instance its machine's name.
+    pub host_id: String,
+    /// Finds operators.
+    pub operators: Arc<dyn OperatorResolver>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("host_id", &self.host_id).field("log", &self.log.kind()).finish_non_exhaustive()
+    }
+}
+
+/// A monotonic reading for durations; processing time comes from [`Host::clock`].
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
+}

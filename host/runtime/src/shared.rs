@@ -1,0 +1,172 @@
+//! What the handle, the supervisor and the workers of one pipeline share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Sender,
+    },
+    time::Instant,
+};
+
+use millstream_operator::Operator;
+use millstream_pipeline::plan::{Plan, StageIndex};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::{
+    Host, PipelineState, TaskStatus,
+    host::monotonic,
+    metrics::{PipelineMetrics, StepMetrics},
+    version::{StateRecord, StepId, StepVersion},
+};
+
+/// What a worker is told.
+pub(crate) enum Control {
+    /// Switch a step at the next commit boundary.
+    Swap(SwapOrder),
+    /// Come round the loop: a flag changed.
+    Wake,
+}
+
+/// A worker's part in a swap.
+pub(crate) struct SwapOrder {
+    pub(crate) step: StepId,
+    pub(crate) version: Arc<StepVersion>,
+    /// Made by the caller, so that the worker loses no time over it.
+    pub(crate) instance: Box<dyn Operator>,
+    pub(crate) done: Sender<SwapDone>,
+}
+
+/// A worker's answer to a swap.
+pub(crate) struct SwapDone {
+    pub(crate) pause_ms: f64,
+    pub(crate) switch_ms: f64,
+}
+
+/// A worker as the others see it.
+pub(crate) struct WorkerEntry {
+    pub(crate) control: Sender<Control>,
+    pub(crate) alive: bool,
+}
+
+/// Identifies a task.
+pub(crate) type TaskId = (StageIndex, u32);
+
+/// State and reason of the pipeline.
+pub(crate) struct Life {
+    pub(crate) state: PipelineState,
+    pub(crate) reason: Option<String>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) host: Host,
+    pub(crate) plan: Plan,
+    pub(crate) metrics: PipelineMetrics,
+    pub(crate) steps: BTreeMap<StepId, StepMetrics>,
+    /// The version of each step that should run; a worker that starts takes it from here.
+    pub(crate) versions: RwLock<BTreeMap<StepId, Arc<StepVersion>>>,
+    /// What the tasks of this host found stored for each step, states that are no longer declared included.
+    pub(crate) stored_states: Mutex<BTreeMap<String, Vec<StateRecord>>>,
+    pub(crate) workers: Mutex<BTreeMap<usize, WorkerEntry>>,
+    pub(crate) tasks: Mutex<BTreeMap<TaskId, TaskStatus>>,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) paused: AtomicBool,
+    /// One swap at a time.
+    pub(crate) swapping: Mutex<()>,
+    life: Mutex<Life>,
+    changed: Condvar,
+    started: Instant,
+    /// For each worker, milliseconds since `started` at which it last came round its loop.
+    heartbeats: RwLock<Vec<AtomicU64>>,
+}
+
+impl Shared {
+    pub(crate) fn new(host: Host, plan: Plan, versions: BTreeMap<StepId, Arc<StepVersion>>) -> Self {
+        Self {
+            host,
+            plan,
+            metrics: PipelineMetrics::default(),
+            steps: versions.keys().map(|&id| (id, StepMetrics::default())).collect(),
+            versions: RwLock::new(versions),
+            stored_states: Mutex::default(),
+            workers: Mutex::default(),
+            tasks: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            swapping: Mutex::default(),
+            life: Mutex::new(Life { state: PipelineState::Starting, reason: None }),
+            changed: Condvar::new(),
+            started: monotonic(),
+            heartbeats: RwLock::default(),
+        }
+    }
+
+    /// Moves on to `state`, unless the pipeline has already come to an end.
+    pub(crate) fn set_state(&self, state: PipelineState, reason: Option<String>) {
+        let mut life = self.life.lock();
+        if !life.state.is_final() {
+            *life = Life { state, reason };
+            self.changed.notify_all();
+        }
+    }
+
+    /// Says what the pipeline is waiting for without changing its state.
+    pub(crate) fn set_reason(&self, reason: Option<String>) {
+        let mut life = self.life.lock();
+        if !life.state.is_final() {
+            life.reason = reason;
+        }
+    }
+
+    pub(crate) fn state(&self) -> PipelineState {
+        self.life.lock().state
+    }
+
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.life.lock().reason.clone()
+    }
+
+    /// Waits until the state is one that `wanted` accepts.
+    pub(crate) fn wait_for(&self, wanted: impl Fn(PipelineState) -> bool) {
+        let mut life = self.life.lock();
+        while !wanted(life.state) {
+            self.changed.wait(&mut life);
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Makes every worker come round its loop.
+    pub(crate) fn wake_workers(&self) {
+        for worker in self.workers.lock().values() {
+            // A worker that is gone needs no waking.
+            let _ = worker.control.send(Control::Wake);
+        }
+    }
+
+    pub(crate) fn prepare_heartbeats(&self, workers: usize) {
+        *self.heartbeats.write() = (0..workers).map(|_| AtomicU64::new(self.elapsed_ms())).collect();
+    }
+
+    pub(crate) fn heartbeat(&self, worker: usize) {
+        if let Some(beat) = self.heartbeats.read().get(worker) {
+            beat.store(self.elapsed_ms(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn silent_ms(&self, worker: usize) -> u64 {
+        let last = self.heartbeats.read().get(worker).map_or(0, |beat| beat.load(Ordering::Relaxed));
+        self.elapsed_ms().saturating_sub(last)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

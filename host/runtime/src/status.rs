@@ -1,0 +1,212 @@
+//! What a pipeline tells about itself.
+
+use std::collections::BTreeMap;
+
+use millstream_operator::GuestMetric;
+use serde::Serialize;
+
+/// The life of a pipeline.
+///
+/// ```text
+///   Starting ──> Running <──> Paused
+///      │            │            │
+///      │            ├────────────┴──> Stopping ──> Stopped
+///      │            ├──> Finished          (all input was bounded, and is done)
+///      └────────────┴──> Failed            (the reason says why)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PipelineState {
+    /// Topics are checked, tasks are restored.
+    Starting,
+    /// Records are processed.
+    Running,
+    /// Nothing is read until it is resumed.
+    Paused,
+    /// Commits for the last time.
+    Stopping,
+    /// Stopped by request.
+    Stopped,
+    /// Read all of its input.
+    Finished,
+    /// Stopped by a failure.
+    Failed,
+}
+
+impl PipelineState {
+    /// Whether nothing will happen any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Stopped | Self::Finished | Self::Failed)
+    }
+}
+
+/// A pipeline as it is now, on this host.
+#[derive(Clone, Debug, Serialize)]
+pub struct PipelineStatus {
+    /// Its name.
+    pub pipeline: String,
+    /// Where it is in its life.
+    pub state: PipelineState,
+    /// Why it failed, or what it is waiting for.
+    pub reason: Option<String>,
+    /// Records read from the sources and repartition topics.
+    pub records_in: u64,
+    /// Bytes of them in memory.
+    pub bytes_in: u64,
+    /// Records given to sinks and repartition topics.
+    pub records_out: u64,
+    /// Bytes of them in memory.
+    pub bytes_out: u64,
+    /// Commits.
+    pub commits: CommitStatus,
+    /// How often a worker was started again.
+    pub restarts: u64,
+    /// The workers.
+    pub workers: Vec<WorkerStatus>,
+    /// The steps, in the order of the plan.
+    pub steps: Vec<StepStatus>,
+    /// The tasks that this host has.
+    pub tasks: Vec<TaskStatus>,
+}
+
+/// Commits since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommitStatus {
+    /// How many.
+    pub count: u64,
+    /// How many were aborted instead.
+    pub aborted: u64,
+    /// Keys of state that they changed.
+    pub state_changes: u64,
+    /// Median, milliseconds, from the last batch before the commit to the first that may follow.
+    pub p50_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: f64,
+    /// The longest, milliseconds.
+    pub max_ms: f64,
+}
+
+/// A worker as it is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerStatus {
+    /// Its place among the workers of this host.
+    pub worker: usize,
+    /// Whether its thread runs.
+    pub alive: bool,
+    /// Milliseconds since it last came round its loop. One that is stuck shows here.
+    pub silent_ms: u64,
+}
+
+/// A step since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepStatus {
+    /// Its name.
+    pub step: String,
+    /// The stage that it belongs to.
+    pub stage: String,
+    /// The operator in force: `name@version`, or `built-in`.
+    pub operator: String,
+    /// The component's digest.
+    pub digest: Option<String>,
+    /// Records that it was given.
+    pub records_in: u64,
+    /// Records that it emitted.
+    pub records_out: u64,
+    /// Records that it emitted nothing for.
+    pub records_dropped: u64,
+    /// Failed records that were skipped.
+    pub records_skipped: u64,
+    /// Failed records that went to the dead-letter topic.
+    pub records_dead_lettered: u64,
+    /// Batches.
+    pub batches: u64,
+    /// Batches that failed as a whole and were split.
+    pub batch_failures: u64,
+    /// Time spent in it, state reads included, seconds.
+    pub busy_seconds: f64,
+    /// The operator's own metrics.
+    pub metrics: BTreeMap<String, MetricStatus>,
+}
+
+/// A metric of an operator.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum MetricStatus {
+    /// A counter.
+    Counter {
+        /// Its value.
+        value: u64,
+    },
+    /// A gauge.
+    Gauge {
+        /// Its value.
+        value: f64,
+    },
+    /// A histogram.
+    Histogram {
+        /// How many observations.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+    },
+}
+
+impl MetricStatus {
+    /// The metric before its first report.
+    pub(crate) fn of(metric: &GuestMetric) -> Self {
+        match metric {
+            GuestMetric::Counter { .. } => Self::Counter { value: 0 },
+            GuestMetric::Gauge { .. } => Self::Gauge { value: 0.0 },
+            GuestMetric::Histogram { .. } => Self::Histogram { count: 0, sum: 0.0 },
+        }
+    }
+
+    /// Adds a report. One of another kind under the same name is ignored.
+    pub(crate) fn add(&mut self, metric: &GuestMetric) {
+        match (self, metric) {
+            (Self::Counter { value }, GuestMetric::Counter { delta, .. }) => *value = value.saturating_add(*delta),
+            (Self::Gauge { value }, GuestMetric::Gauge { value: now, .. }) => *value = *now,
+            (Self::Histogram { count, sum }, GuestMetric::Histogram { values, .. }) => {
+                *count += values.len() as u64;
+                *sum += values.iter().sum::<f64>();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A task as it is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskStatus {
+    /// Its stage.
+    pub stage: String,
+    /// Its partition.
+    pub partition: u32,
+    /// The worker that has it.
+    pub worker: usize,
+    /// Committed position of each topic that it reads.
+    pub positions: BTreeMap<String, i64>,
+    /// Records not yet read, for each topic.
+    pub lag: BTreeMap<String, i64>,
+    /// Bytes of its state, in memory and on disk.
+    pub state_bytes: u64,
+    /// All of its bounded input is read and committed.
+    pub finished: bool,
+}
+
+/// What a swap did.
+#[derive(Clone, Debug, Serialize)]
+pub struct SwapReport {
+    /// The step.
+    pub step: String,
+    /// The version before.
+    pub from: String,
+    /// The version now.
+    pub to: String,
+    /// Workers that switched.
+    pub workers: usize,
+    /// The longest time that a worker processed nothing because of the swap, its commit included, milliseconds.
+    pub pause_ms: f64,
+    /// The longest time that the exchange of instances took on a worker, without the commit, milliseconds.
+    pub switch_ms: f64,
+}

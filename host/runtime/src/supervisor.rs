@@ -1,0 +1,248 @@
+//! The supervisor: starts the workers of a pipeline, starts them again, and notices the end.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use millstream_pipeline::plan::InputKind;
+
+use crate::{
+    Failure, PipelineState, StartOptions,
+    error::Recovery,
+    host::monotonic,
+    shared::{Shared, WorkerEntry},
+    topology::Topology,
+    worker::Worker,
+};
+
+/// How often the supervisor looks whether the input is done.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Restarts for an external reason are not put off for longer than this.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// How a worker ended.
+struct Exit {
+    worker: usize,
+    outcome: Result<(), Failure>,
+}
+
+/// Counts restarts against the pipeline's retry setting. A commit in between starts the count anew.
+struct Retries {
+    used: u32,
+    commits_seen: u64,
+}
+
+impl Retries {
+    fn next(&mut self, shared: &Shared, failure: &Failure) -> Option<Duration> {
+        let commits = shared.metrics.commits.get();
+        if commits > self.commits_seen {
+            self.used = 0;
+            self.commits_seen = commits;
+        }
+        if failure.recovery == Recovery::Stop {
+            return None;
+        }
+        let settings = &shared.plan.settings;
+        if self.used >= settings.retries {
+            return None;
+        }
+        self.used += 1;
+        if failure.recovery == Recovery::Rejoin && self.used == 1 {
+            return Some(Duration::ZERO);
+        }
+        Some(settings.retry_backoff.saturating_mul(1 << (self.used - 1).min(16)).min(LONGEST_BACKOFF))
+    }
+}
+
+/// Runs a pipeline to its end. Called on the supervisor's thread.
+pub(crate) fn supervise(shared: &Arc<Shared>, options: StartOptions) {
+    let mut retries = Retries { used: 0, commits_seen: 0 };
+    loop {
+        let topology = match resolve(shared, &mut retries) {
+            Ok(Some(topology)) => Arc::new(topology),
+            Ok(None) => return shared.set_state(PipelineState::Stopped, None),
+            Err(failure) => return fail(shared, &failure),
+        };
+        match run_workers(shared, &topology, &mut retries, options) {
+            Ok(Ended::Stopped) => return shared.set_state(PipelineState::Stopped, None),
+            Ok(Ended::Finished) => return shared.set_state(PipelineState::Finished, None),
+            Ok(Ended::Paused) => {
+                shared.set_state(PipelineState::Paused, None);
+                while shared.is_paused() && !shared.is_stopping() {
+                    thread::park_timeout(TICK);
+                }
+                if shared.is_stopping() {
+                    return shared.set_state(PipelineState::Stopped, None);
+                }
+                shared.set_state(PipelineState::Starting, None);
+            }
+            Err(failure) => return fail(shared, &failure),
+        }
+    }
+}
+
+fn fail(shared: &Shared, failure: &Failure) {
+    tracing::error!(pipeline = %shared.plan.pipeline, reason = failure.reason, "pipeline failed");
+    shared.set_state(PipelineState::Failed, Some(failure.reason.clone()));
+}
+
+/// Resolves the topology, waiting out a log that is not there; `None`: told to stop meanwhile.
+fn resolve(shared: &Shared, retries: &mut Retries) -> Result<Option<Topology>, Failure> {
+    loop {
+        if shared.is_stopping() {
+            return Ok(None);
+        }
+        match Topology::resolve(shared.plan.clone(), &shared.host) {
+            Ok(topology) => return Ok(Some(topology)),
+            Err(failure) => match retries.next(shared, &failure) {
+                Some(backoff) => {
+                    tracing::warn!(pipeline = %shared.plan.pipeline, reason = failure.reason, ?backoff, "cannot start yet");
+                    shared.set_reason(Some(failure.reason));
+                    sleep(shared, backoff);
+                }
+                None => return Err(failure),
+            },
+        }
+    }
+}
+
+/// Sleeps, but not past a stop.
+fn sleep(shared: &Shared, duration: Duration) {
+    let until = monotonic() + duration;
+    while !shared.is_stopping() && monotonic() < until {
+        thread::park_timeout(until.saturating_duration_since(monotonic()).min(TICK));
+    }
+}
+
+enum Ended {
+    Stopped,
+    Paused,
+    Finished,
+}
+
+fn run_workers(
+    shared: &Arc<Shared>,
+    topology: &Arc<Topology>,
+    retries: &mut Retries,
+    options: StartOptions,
+) -> Result<Ended, Failure> {
+    let workers = worker_count(topology);
+    shared.prepare_heartbeats(workers);
+    shared.tasks.lock().clear();
+    let (exits, exited) = mpsc::channel();
+    for worker in 0..workers {
+        spawn(worker, shared, topology, &exits)?;
+    }
+    shared.set_state(PipelineState::Running, None);
+    let mut running = workers;
+    let mut failed: Option<Failure> = None;
+    let mut finished = false;
+    let mut due: Vec<(Instant, usize)> = Vec::new();
+    while running > 0 || (!due.is_empty() && !shared.is_stopping()) {
+        match exited.recv_timeout(TICK) {
+            Ok(Exit { worker, outcome }) => {
+                running -= 1;
+                if let Some(entry) = shared.workers.lock().get_mut(&worker) {
+                    entry.alive = false;
+                }
+                if let Err(failure) = outcome {
+                    let leaving = shared.is_stopping() || shared.is_paused();
+                    match retries.next(shared, &failure) {
+                        Some(backoff) if !leaving => {
+                            tracing::warn!(worker, reason = failure.reason, ?backoff, "a worker starts again");
+                            shared.metrics.restarts.add(1);
+                            shared.set_reason(Some(failure.reason));
+                            due.push((monotonic() + backoff, worker));
+                        }
+                        _ => {
+                            failed.get_or_insert(failure);
+                            shared.stopping.store(true, Ordering::Release);
+                            shared.wake_workers();
+                        }
+                    }
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {}
+        }
+        let now = monotonic();
+        for worker in due.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker).collect::<Vec<_>>() {
+            spawn(worker, shared, topology, &exits)?;
+            running += 1;
+        }
+        if !shared.is_stopping() && running == workers && input_is_done(shared, topology, options) {
+            finished = true;
+            shared.stopping.store(true, Ordering::Release);
+            shared.wake_workers();
+        }
+    }
+    match failed {
+        Some(failure) => Err(failure),
+        None if finished => Ok(Ended::Finished),
+        None if shared.is_stopping() => Ok(Ended::Stopped),
+        None => Ok(Ended::Paused),
+    }
+}
+
+/// As many workers as are asked for or as the machine has cores, but no more than there are tasks.
+fn worker_count(topology: &Topology) -> usize {
+    let wanted = match topology.plan.settings.workers {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let widest = topology.partitions.iter().copied().max().unwrap_or(1) as usize;
+    wanted.clamp(1, widest.min(topology.task_count()).max(1))
+}
+
+fn spawn(
+    worker: usize,
+    shared: &Arc<Shared>,
+    topology: &Arc<Topology>,
+    exits: &mpsc::Sender<Exit>,
+) -> Result<(), Failure> {
+    let (control, orders) = mpsc::channel();
+    shared.workers.lock().insert(worker, WorkerEntry { control, alive: true });
+    let (shared, topology, exits) = (shared.clone(), topology.clone(), exits.clone());
+    thread::Builder::new()
+        .name(format!("{}/{worker}", topology.plan.pipeline))
+        .spawn(move || {
+            let run = || Worker::run(worker, shared, topology, orders);
+            let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+                Err(Failure::stop(format!(
+                    "worker {worker} panicked, which is a defect of Millstream; its log says where"
+                )))
+            });
+            // The supervisor outlives its workers.
+            let _ = exits.send(Exit { worker, outcome });
+        })
+        .map(drop)
+        .map_err(|error| Failure::stop(format!("cannot start a worker thread: {error}")))
+}
+
+/// Whether all input is bounded and everything that came of it is committed.
+///
+/// Connectors must be read to their end first; then nothing new enters the first stage, and a stage whose
+/// topics hold nothing unread adds nothing to the next one. So looking stage by stage is exact.
+fn input_is_done(shared: &Shared, topology: &Topology, options: StartOptions) -> bool {
+    let inputs = || topology.plan.stages.iter().flat_map(|stage| &stage.inputs);
+    if !options.until_drained && inputs().any(|input| matches!(input.kind, InputKind::Topic { .. })) {
+        return false;
+    }
+    let tasks = shared.tasks.lock();
+    for (stage, &partitions) in topology.plan.stages.iter().zip(&topology.partitions) {
+        let reads_connector = stage.inputs.iter().any(|input| matches!(input.kind, InputKind::Connector { .. }));
+        if reads_connector {
+            let done = tasks.values().filter(|task| task.stage == stage.name && task.finished).count();
+            if done < partitions as usize {
+                return false;
+            }
+        }
+    }
+    drop(tasks);
+    let group = topology.plan.pipeline.as_str();
+    let unread = |topic: &Arc<str>| shared.host.log.has_unread(group, std::slice::from_ref(topic)).unwrap_or(true);
+    !topology.user_topics().chain(topology.repartition_topics()).any(unread)
+}

@@ -1,0 +1,414 @@
+//! A worker: the thread that polls, processes and commits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use millstream_connector::{SourceRead, extract_timestamps};
+use millstream_log::{DeliveryGuarantee, Fetched, LogSession, PollEvent, SessionSpec, StartPosition};
+use millstream_pipeline::plan::{InputKind, OnError, StageIndex};
+use millstream_types::{RecordBatch, TopicPartition};
+
+use crate::{
+    Failure,
+    chain::{Flow, Instance, Instances},
+    dead_letter::{Origin, Places},
+    error::Recovery,
+    host::monotonic,
+    shared::{Control, Shared, SwapOrder, TaskId},
+    task::Task,
+    topology::Topology,
+};
+
+/// The longest wait for records while nothing is due: how soon an idle worker sees that it is told something.
+const IDLE_POLL: Duration = Duration::from_millis(100);
+
+/// How often lag and positions are written to the status.
+const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) session: Box<dyn LogSession>,
+    pub(crate) tasks: BTreeMap<TaskId, Task>,
+    /// Partitions that the log gave to this worker.
+    assigned: BTreeSet<TopicPartition>,
+    pub(crate) instances: Instances,
+    control: Receiver<Control>,
+    pub(crate) swaps: Vec<SwapOrder>,
+    /// When the first record since the last commit was processed.
+    pub(crate) uncommitted_since: Option<Instant>,
+    pub(crate) uncommitted_bytes: usize,
+    status_written: Instant,
+}
+
+impl Worker {
+    /// Runs a worker until it is told to stop, then commits and leaves the group.
+    ///
+    /// # Errors
+    /// When it cannot go on. What it had not committed is dropped.
+    pub(crate) fn run(
+        index: usize,
+        shared: Arc<Shared>,
+        topology: Arc<Topology>,
+        control: Receiver<Control>,
+    ) -> Result<(), Failure> {
+        let session = shared.host.log.session(&session_spec(index, &shared, &topology))?;
+        let mut instances = Instances::new();
+        for (&id, version) in shared.versions.read().iter() {
+            let operator = version
+                .factory
+                .instantiate(&version.step)
+                .map_err(|error| Failure::from(error).context(format_args!("step {}", version.step)))?;
+            instances.insert(id, Instance { version: version.clone(), operator });
+        }
+        let mut worker = Self {
+            index,
+            shared,
+            topology,
+            session,
+            tasks: BTreeMap::new(),
+            assigned: BTreeSet::new(),
+            instances,
+            control,
+            swaps: Vec::new(),
+            uncommitted_since: None,
+            uncommitted_bytes: 0,
+            status_written: monotonic(),
+        };
+        let outcome = worker.serve();
+        if outcome.is_err() {
+            worker.shared.tasks.lock().retain(|_, status| status.worker != index);
+        }
+        worker.tasks.clear();
+        if outcome.is_err()
+            && let Err(error) = worker.session.abort()
+        {
+            tracing::debug!(worker = index, %error, "the transaction could not be aborted; the log will time it out");
+        }
+        let closed = worker.session.close();
+        outcome?;
+        closed.map_err(Failure::from)
+    }
+
+    fn serve(&mut self) -> Result<(), Failure> {
+        loop {
+            self.shared.heartbeat(self.index);
+            while let Ok(control) = self.control.try_recv() {
+                self.take_order(control);
+            }
+            let leaving = self.shared.is_stopping() || self.shared.is_paused();
+            if leaving || self.commit_is_due() {
+                let pause_began = monotonic();
+                self.commit()?;
+                self.switch(pause_began)?;
+                for task in self.tasks.values_mut() {
+                    task.write_back(self.session.as_mut(), leaving)?;
+                }
+            }
+            if leaving {
+                self.write_status();
+                return Ok(());
+            }
+            let wait = self.read_splits()?;
+            match self.session.poll(wait) {
+                Ok(event) => self.handle(event)?,
+                Err(error) if error.kind == millstream_log::ErrorKind::Retriable => {
+                    tracing::warn!(worker = self.index, %error, "the log cannot be read for now");
+                    self.shared.set_reason(Some(format!("waiting for the log: {error}")));
+                    self.wait(IDLE_POLL);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if self.status_written.elapsed() >= STATUS_INTERVAL {
+                self.write_status();
+            }
+        }
+    }
+
+    fn take_order(&mut self, control: Control) {
+        match control {
+            Control::Swap(order) => self.swaps.push(order),
+            Control::Wake => {}
+        }
+    }
+
+    /// Waits, but not longer than until the next order.
+    fn wait(&mut self, duration: Duration) {
+        match self.control.recv_timeout(duration) {
+            Ok(control) => self.take_order(control),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
+    fn commit_is_due(&self) -> bool {
+        let settings = &self.topology.plan.settings;
+        !self.swaps.is_empty()
+            || self.uncommitted_bytes >= settings.commit_bytes
+            || self.uncommitted_since.is_some_and(|since| since.elapsed() >= settings.commit_interval)
+    }
+
+    /// How long a poll may wait.
+    fn patience(&self) -> Duration {
+        match self.uncommitted_since {
+            Some(since) => self.topology.plan.settings.commit_interval.saturating_sub(since.elapsed()).min(IDLE_POLL),
+            None => IDLE_POLL,
+        }
+    }
+
+    fn handle(&mut self, event: PollEvent) -> Result<(), Failure> {
+        match event {
+            PollEvent::Batch(fetched) => {
+                if self.shared.reason().is_some() {
+                    self.shared.set_reason(None);
+                }
+                self.process_fetched(fetched)
+            }
+            PollEvent::Assigned(partitions) => {
+                self.assigned.extend(partitions);
+                self.open_tasks()
+            }
+            PollEvent::Revoked(partitions) => {
+                self.commit()?;
+                self.drop_tasks(&partitions)?;
+                Ok(self.session.release(&partitions)?)
+            }
+            // The open transaction may hold work on partitions that another worker has by now, so all of it
+            // goes, and the worker begins again from what is committed.
+            PollEvent::Lost(partitions) => Err(Failure {
+                reason: format!("worker {} lost {} partitions to another", self.index, partitions.len()),
+                recovery: Recovery::Rejoin,
+            }),
+            PollEvent::Idle => Ok(()),
+        }
+    }
+
+    /// Opens every task that has all of its partitions and is not open.
+    fn open_tasks(&mut self) -> Result<(), Failure> {
+        let topology = self.topology.clone();
+        for (stage_index, (stage, &partitions)) in topology.plan.stages.iter().zip(&topology.partitions).enumerate() {
+            for partition in 0..partitions {
+                let id = (StageIndex(stage_index), partition);
+                let has_all = stage
+                    .inputs
+                    .iter()
+                    .all(|input| self.assigned.contains(&TopicPartition::new(input.kind.topic().clone(), partition)));
+                if !has_all || self.tasks.contains_key(&id) {
+                    continue;
+                }
+                let task = Task::open(id, &topology, &self.shared, self.session.as_mut())
+                    .map_err(|failure| failure.context(format_args!("task {}/{partition}", stage.name)))?;
+                self.session.start(&task.start_positions())?;
+                self.shared.tasks.lock().insert(id, task.status(&topology, self.index, &[]));
+                self.tasks.insert(id, task);
+                self.shared.heartbeat(self.index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the tasks that have one of these partitions, all committed.
+    fn drop_tasks(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
+        let hit = |task: &Task| task.inputs.iter().any(|input| partitions.contains(&input.partition));
+        let ids: Vec<TaskId> = self.tasks.values().filter(|task| hit(task)).map(|task| task.id).collect();
+        for id in ids {
+            if let Some(mut task) = self.tasks.remove(&id) {
+                task.write_back(self.session.as_mut(), true)?;
+                let mut statuses = self.shared.tasks.lock();
+                if statuses.get(&id).is_some_and(|status| status.worker == self.index) {
+                    statuses.remove(&id);
+                }
+            }
+        }
+        for partition in partitions {
+            self.assigned.remove(partition);
+        }
+        Ok(())
+    }
+
+    fn process_fetched(&mut self, fetched: Fetched) -> Result<(), Failure> {
+        let Fetched { partition, mut batch, offsets, next_offset } = fetched;
+        let topology = self.topology.clone();
+        let Some(readers) = topology.readers.get(&partition.topic) else {
+            return Err(Failure::stop(format!("records came from {partition}, which nobody reads")));
+        };
+        self.shared.metrics.records_in.add(batch.len() as u64);
+        self.shared.metrics.bytes_in.add(batch.byte_size() as u64);
+        for (place, &(stage, input)) in readers.iter().enumerate() {
+            let failed = match topology.plan.stages.get(stage.0).and_then(|stage| stage.inputs.get(input)) {
+                Some(spec) if place == 0 => match &spec.kind {
+                    InputKind::Topic { timestamp: Some(timestamp), .. } => extract_timestamps(timestamp, &mut batch),
+                    _ => Vec::new(),
+                },
+                _ => Vec::new(),
+            };
+            let origin = Origin { partition: &partition, batch: &batch, places: Places::Offsets(&offsets) };
+            self.process((stage, partition.partition), input, &origin, &failed, offsets.first().copied().unwrap_or(0))?;
+            if let Some(input) =
+                self.tasks.get_mut(&(stage, partition.partition)).and_then(|task| task.inputs.get_mut(input))
+            {
+                input.position = Some(next_offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every split that is ready once, and returns how long the log may be waited for.
+    fn read_splits(&mut self) -> Result<Duration, Failure> {
+        let mut wait = self.patience();
+        let settings = &self.topology.plan.settings;
+        let (max_records, max_bytes) = (settings.batch_records, settings.batch_bytes);
+        let now = monotonic();
+        let mut read: Vec<(TaskId, usize, TopicPartition, RecordBatch)> = Vec::new();
+        for task in self.tasks.values_mut() {
+            let id = task.id;
+            for (index, input) in task.inputs.iter_mut().enumerate() {
+                let Some(split) = &mut input.split else { continue };
+                if split.finished {
+                    continue;
+                }
+                if let Some(until) = split.idle_until {
+                    if until > now {
+                        wait = wait.min(until - now);
+                        continue;
+                    }
+                    split.idle_until = None;
+                }
+                match split.reader.read(max_records, max_bytes)? {
+                    SourceRead::Batch(batch) => {
+                        wait = Duration::ZERO;
+                        read.push((id, index, input.partition.clone(), batch));
+                    }
+                    SourceRead::Idle(pause) => {
+                        split.idle_until = Some(now + pause);
+                        wait = wait.min(pause);
+                    }
+                    SourceRead::Finished => {
+                        split.finished = true;
+                        task.dirty = true;
+                        self.uncommitted_since.get_or_insert(now);
+                    }
+                }
+            }
+        }
+        for (id, input, partition, batch) in read {
+            self.process_split(id, input, &partition, &batch)?;
+        }
+        Ok(wait)
+    }
+
+    fn process_split(
+        &mut self,
+        id: TaskId,
+        input: usize,
+        partition: &TopicPartition,
+        batch: &RecordBatch,
+    ) -> Result<(), Failure> {
+        self.shared.metrics.records_in.add(batch.len() as u64);
+        self.shared.metrics.bytes_in.add(batch.byte_size() as u64);
+        // The reader stays in the task while its batch is processed; places are asked for only on failure.
+        let Some(reader) =
+            self.tasks.get_mut(&id).and_then(|task| task.inputs.get_mut(input)).and_then(|i| i.split.take())
+        else {
+            return Ok(());
+        };
+        let seed = batch.timestamps.first().copied().unwrap_or(0);
+        let locate = |index: usize| reader.reader.locate(index);
+        let origin = Origin { partition, batch, places: Places::Named(&locate) };
+        let outcome = self.process(id, input, &origin, &[], seed);
+        if let Some(slot) = self.tasks.get_mut(&id).and_then(|task| task.inputs.get_mut(input)) {
+            slot.split = Some(reader);
+        }
+        outcome
+    }
+
+    /// Runs a batch through its stage. `failed` are records that could not even enter it.
+    fn process(
+        &mut self,
+        id: TaskId,
+        input: usize,
+        origin: &Origin<'_>,
+        failed: &[(u32, String)],
+        seed: i64,
+    ) -> Result<(), Failure> {
+        let topology = self.topology.clone();
+        let shared = self.shared.clone();
+        let (Some(task), Some(spec)) =
+            (self.tasks.get_mut(&id), topology.plan.stages.get(id.0.0).and_then(|stage| stage.inputs.get(input)))
+        else {
+            return Err(Failure::stop(format!("records came from {}, whose task is not open", origin.partition)));
+        };
+        task.dirty = true;
+        let mut flow = Flow {
+            stage: id.0,
+            topology: &topology,
+            shared: &shared,
+            session: self.session.as_mut(),
+            instances: &mut self.instances,
+            state: &mut task.state,
+            sinks: &mut task.sinks,
+            origin,
+            now_ms: shared.host.clock.now_ms(),
+            seed: batch_seed(origin.partition, seed),
+            appended_bytes: 0,
+            dead_letters: RecordBatch::default(),
+        };
+        if failed.is_empty() {
+            flow.deliver(&spec.targets, origin.batch, None)?;
+        } else {
+            let policy = if topology.plan.dead_letter.is_some() { OnError::DeadLetter } else { OnError::Fail };
+            for (record, reason) in failed {
+                flow.fail_at_source(*record, reason, &spec.name, policy)?;
+            }
+            let sound: Vec<u32> = (0..origin.batch.len() as u32)
+                .filter(|index| failed.binary_search_by_key(index, |(record, _)| *record).is_err())
+                .collect();
+            flow.deliver(&spec.targets, &origin.batch.take(&sound), Some(&sound))?;
+        }
+        self.uncommitted_bytes += flow.finish()? + origin.batch.byte_size();
+        self.uncommitted_since.get_or_insert_with(monotonic);
+        Ok(())
+    }
+
+    pub(crate) fn write_status(&mut self) {
+        self.status_written = monotonic();
+        let lag = self.session.lag();
+        let mut statuses = self.shared.tasks.lock();
+        for task in self.tasks.values() {
+            statuses.insert(task.id, task.status(&self.topology, self.index, &lag));
+        }
+    }
+}
+
+fn session_spec(index: usize, shared: &Shared, topology: &Topology) -> SessionSpec {
+    let settings = &topology.plan.settings;
+    let latest = topology.plan.stages.iter().flat_map(|stage| &stage.inputs).filter_map(|input| match &input.kind {
+        InputKind::Topic { latest, .. } => Some(*latest),
+        _ => None,
+    });
+    SessionSpec {
+        group: topology.plan.pipeline.clone(),
+        worker: format!("{}-{index}", shared.host.host_id),
+        topics: topology.subscriptions.clone(),
+        guarantee: if settings.exactly_once { DeliveryGuarantee::ExactlyOnce } else { DeliveryGuarantee::AtLeastOnce },
+        start: if latest.fold(false, |any, latest| any || latest) {
+            StartPosition::Latest
+        } else {
+            StartPosition::Earliest
+        },
+        max_batch_records: settings.batch_records,
+        max_batch_bytes: settings.batch_bytes,
+    }
+}
+
+/// The seed of a batch's randomness: the same whenever the same batch is processed again. 64-bit FNV-1a.
+fn batch_seed(partition: &TopicPartition, first: i64) -> u64 {
+    let bytes = partition.topic.bytes().chain(partition.partition.to_le_bytes()).chain(first.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,55 @@
+//! Components of guest workspaces, built when they are first asked for.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::repository;
+
+/// Where guests are built: `$MILLSTREAM_GUEST_TARGET`, or a directory of the user's cache.
+fn target_directory() -> PathBuf {
+    let cache = || {
+        let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default().join("millstream/guests")
+    };
+    env::var_os("MILLSTREAM_GUEST_TARGET").map_or_else(cache, PathBuf::from)
+}
+
+/// Builds a guest workspace of the repository, once for this process, and returns the directory of its components.
+///
+/// # Errors
+/// When it does not build.
+pub fn operators_of(workspace: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(directory) = built.get(workspace) {
+        return Ok(directory.clone());
+    }
+    let target = target_directory();
+    let manifest = repository().join(workspace).join("Cargo.toml");
+    let status = Command::new("cargo")
+        .args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2", "--manifest-path"])
+        .arg(&manifest)
+        .env("CARGO_TARGET_DIR", &target)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "{} does not build", manifest.display());
+    let directory = target.join("wasm32-wasip2/release");
+    built.insert(workspace.into(), directory.clone());
+    Ok(directory)
+}
+
+/// The component of one operator of the fraud example, for instance `score_v1`.
+///
+/// # Errors
+/// When it does not build or cannot be read.
+pub fn fraud_operator(name: &str) -> Result<Vec<u8>> {
+    let path = operators_of("examples/fraud/operators")?.join(format!("{name}.wasm"));
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
