@@ -15,6 +15,7 @@ use rocksdb::{DB, ReadOptions, WriteOptions, checkpoint::Checkpoint};
 
 pub use batch::WriteBatch;
 pub use config::DatabaseConfig;
+pub(crate) use config::quiet;
 pub use cursor::Cursor;
 pub use error::DatabaseError;
 

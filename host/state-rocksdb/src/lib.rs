@@ -1,5 +1,11 @@
 //! RocksDB: the only crate that knows it.
 //!
-//! [`database`] is one database with a write-ahead log, on which the embedded log stands.
+//! [`RocksBackends`] keeps the state of tasks; [`database`] is one database with a write-ahead log, on
+//! which the embedded log stands.
 
+mod backend;
+mod backends;
 pub mod database;
+mod expiry;
+
+pub use backends::{RocksBackends, RocksConfig};

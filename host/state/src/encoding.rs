@@ -21,6 +21,9 @@
 
 use crate::{StateError, StateHandle, StateId, StateKind};
 
+/// Reserved for the catalog.
+pub const CATALOG: StateId = StateId(u32::MAX);
+
 /// Bytes of a state id in front of every key.
 pub const ID_BYTES: usize = 4;
 

@@ -15,13 +15,10 @@ pub use runtime::RuntimeEntry;
 
 use crate::{
     CacheBudget, StateBackend, StateError, StateHandle, StateId, StateKind,
-    encoding::{self, CatalogEntry, EXPIRY_BYTES},
+    encoding::{self, CATALOG, CatalogEntry, EXPIRY_BYTES},
     hash_key,
     table::{NewValue, Table},
 };
-
-/// Which states the store has and how they are encoded: see [`encoding`].
-const CATALOG: StateId = StateId(u32::MAX);
 
 /// The state of one task: what is uncommitted, what is committed and not yet in the store, and a cache of
 /// hot keys, over the [`StateBackend`].

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use millstream_state::StateError;
 use rocksdb::ErrorKind;
 
 /// Why a database call failed.
@@ -62,6 +63,15 @@ impl DatabaseError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path, reason },
             _ => Self::Io { path, reason },
+        }
+    }
+}
+
+impl From<DatabaseError> for StateError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Corrupt { .. } => Self::Corrupt(error.to_string()),
+            _ => Self::Store(error.to_string()),
         }
     }
 }

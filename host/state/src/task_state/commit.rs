@@ -2,10 +2,10 @@
 
 use millstream_types::BytesColumn;
 
-use super::{CATALOG, TaskState, check_column, check_length};
+use super::{TaskState, check_column, check_length};
 use crate::{
     StateError, StateId, StateKind,
-    encoding::{self, CatalogEntry},
+    encoding::{self, CATALOG, CatalogEntry},
     table::Table,
 };
 

@@ -1,0 +1,69 @@
+//! Task state over RocksDB: the suite that every store passes.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "../../state/tests/suite/mod.rs"]
+mod suite;
+
+use millstream_state::{StateBackend, StateBackends, StateError};
+use millstream_state_rocksdb::{RocksBackends, RocksConfig};
+use tempfile::TempDir;
+
+struct Temporary {
+    backends: RocksBackends,
+    _directory: TempDir,
+}
+
+impl Temporary {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = RocksConfig {
+            block_cache_bytes: 1 << 20,
+            write_buffer_bytes: 1 << 20,
+            max_open_files: 64,
+            background_jobs: 2,
+        };
+        let backends = RocksBackends::open(directory.path().join("state"), config).expect("a root");
+        Self { backends, _directory: directory }
+    }
+}
+
+impl StateBackends for Temporary {
+    fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError> {
+        self.backends.open(task)
+    }
+
+    fn remove(&self, task: &str) -> Result<(), StateError> {
+        self.backends.remove(task)
+    }
+}
+
+#[test]
+fn random_histories_match_the_model() {
+    suite::random_histories(40, Temporary::new);
+}
+
+#[test]
+fn uncommitted_values_stay_out_of_the_store() {
+    suite::uncommitted_values_stay_out_of_the_store(&Temporary::new());
+}
+
+#[test]
+fn deltas_are_these_bytes() {
+    suite::deltas_are_these_bytes(&Temporary::new());
+}
+
+#[test]
+fn another_kind_of_state_is_refused() {
+    suite::another_kind_of_state_is_refused(&Temporary::new());
+}
+
+#[test]
+fn stores_are_kept_by_task() {
+    suite::stores_are_kept_by_task(&Temporary::new());
+}
+
+#[test]
+fn a_budget_bounds_the_cache() {
+    suite::a_budget_bounds_the_cache(&Temporary::new());
+}
