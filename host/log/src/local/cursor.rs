@@ -60,6 +60,10 @@ impl<P: StoredPartition> Cursor<P> {
         while self.position < end && batch.len() < limits.records.max(1) {
             let Some(stored) = self.stored()? else { break };
             let len = stored.batch.len();
+            // Retention may have passed between the look at the bounds and the read.
+            if stored.offsets.at(0) > self.position && self.partition.bounds().0 > self.position {
+                return Err(outside(&*self.partition, self.position, self.partition.bounds().0, end));
+            }
             let from = stored.offsets.index_of(self.position, len);
             let room =
                 FetchLimits { records: limits.records.max(1) - batch.len(), bytes: limits.bytes.saturating_sub(bytes) };

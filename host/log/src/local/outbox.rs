@@ -10,10 +10,6 @@ use super::{
 };
 use crate::{ErrorKind, LogError, Routing, partition_for_key};
 
-/// Size at which a batch is closed and the next one begun: large enough for the columns to pay, small
-/// enough to be read in one piece.
-const BATCH_BYTES: usize = 1 << 20;
-
 /// Records without a key that go to one partition before the next partition has its turn.
 const KEYLESS_RUN: usize = 256;
 
@@ -29,6 +25,7 @@ pub(super) struct Outbox<S: Storage> {
 struct TopicOutbox<P> {
     partitions: Arc<[Arc<P>]>,
     open: Vec<RecordBatch>,
+    batch_bytes: usize,
     keyless_turn: usize,
 }
 
@@ -56,7 +53,7 @@ impl<S: Storage> Outbox<S> {
             std::collections::hash_map::Entry::Vacant(unknown) => {
                 let partitions = storage.partitions(topic).ok_or_else(|| missing_topic(topic))?;
                 let open = vec![RecordBatch::default(); partitions.len()];
-                unknown.insert(TopicOutbox { partitions, open, keyless_turn: 0 })
+                unknown.insert(TopicOutbox { partitions, open, batch_bytes: storage.batch_bytes(), keyless_turn: 0 })
             }
         };
         match routing {
@@ -109,7 +106,7 @@ impl<P> TopicOutbox<P> {
             return Err(LogError::new(ErrorKind::User, message));
         };
         extend(open, batch, from, to);
-        if open.byte_size() >= BATCH_BYTES {
+        if open.byte_size() >= self.batch_bytes {
             let batch = std::mem::take(open);
             closed.push(Append { to: Arc::clone(handle), batch, is_delta: false });
         }

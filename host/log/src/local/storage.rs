@@ -20,6 +20,12 @@ pub trait Storage: Send + Sync + 'static {
     /// The most bytes that one record may have.
     fn max_record_bytes(&self) -> usize;
 
+    /// Bytes at which a batch is closed and the next one begun: large enough for the columns to pay, small
+    /// enough to be read in one piece.
+    fn batch_bytes(&self) -> usize {
+        1 << 20
+    }
+
     /// The partitions of a topic in order; `None` where there is no such topic.
     fn partitions(&self, topic: &str) -> Option<Arc<[Arc<Self::Partition>]>>;
 
