@@ -59,8 +59,15 @@ pub type Factory<'a> = &'a dyn Fn() -> Box<dyn LogUnderTest>;
 /// `Fn() -> Box<dyn LogUnderTest>`; attributes before it go to every test.
 #[macro_export]
 macro_rules! contract_tests {
+    // For a harness of its own: `callback!` gets every test as `module::name`.
+    (for_each $callback:ident) => {
+        $crate::contract_tests!(@list [$callback])
+    };
     ($(#[$attribute:meta])* $factory:expr) => {
-        $crate::contract_tests!(@expand [$(#[$attribute])*] $factory;
+        $crate::contract_tests! { @list [@expand [$(#[$attribute])*] $factory] }
+    };
+    (@list $then:tt) => {
+        $crate::contract_tests!(@then $then
             topics::a_created_topic_is_described,
             topics::creating_again_is_harmless_but_other_partitions_are_refused,
             topics::impossible_topics_are_refused,
@@ -100,10 +107,13 @@ macro_rules! contract_tests {
             groups::a_session_of_the_same_name_fences_the_old_one,
             groups::a_closed_session_leaves_its_partitions_to_the_others,
             groups::groups_do_not_disturb_each_other,
-        );
+        )
     };
-    (@expand $attributes:tt $factory:expr; $($module:ident :: $test:ident),* $(,)?) => {
+    (@then [@expand $attributes:tt $factory:expr] $($module:ident :: $test:ident),* $(,)?) => {
         $($crate::contract_tests!(@one $attributes $factory; $module :: $test);)*
+    };
+    (@then [$callback:ident] $($module:ident :: $test:ident),* $(,)?) => {
+        $callback! { $($module :: $test),* }
     };
     (@one [$(#[$attribute:meta])*] $factory:expr; $module:ident :: $test:ident) => {
         #[test]

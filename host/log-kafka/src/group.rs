@@ -1,0 +1,348 @@
+//! A member of a consumer group.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use millstream_log::{ErrorKind, LogError, PollEvent, SessionSpec};
+use millstream_types::TopicPartition;
+use rdkafka::{
+    Offset,
+    consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata, RebalanceProtocol},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use crate::{
+    config::{Isolation, KafkaConfig},
+    context::{Answer, MemberContext, Rebalance, answer},
+    error::{fatal_kind, log_error},
+    gather::Gather,
+    view::{Bounds, View, partition_list},
+};
+
+/// How often a member that does something long shows that it lives.
+const SERVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The consumer of a session.
+///
+/// ```text
+///   broker       librdkafka                      poll             caller
+///   assigns  ->  answered with no partitions ->  Assigned(p)  ->  start(p): p is added at its position
+///   revokes  ->  everything is held back     ->  Revoked(p)   ->  release(p): p is removed, answered
+/// ```
+pub(crate) struct GroupConsumer {
+    consumer: BaseConsumer<MemberContext>,
+    view: Arc<View>,
+    gather: Gather,
+    /// Partitions that the group wants back and that were not yet released: the answer waits for the last of them.
+    revoking: Vec<TopicPartition>,
+    /// Released partitions that librdkafka still holds, until the answer.
+    released: Vec<TopicPartition>,
+    /// Ends as they were when the partitions were started, until statistics come.
+    known_ends: BTreeMap<TopicPartition, i64>,
+    /// An error that came while there were records to hand out first.
+    pending_error: Option<LogError>,
+    served: Instant,
+    seek_timeout: Duration,
+}
+
+impl GroupConsumer {
+    pub(crate) fn join(config: &KafkaConfig, view: &Arc<View>, spec: &SessionSpec) -> Result<Self, LogError> {
+        let consumer: BaseConsumer<MemberContext> = config
+            .member(spec.group.as_str(), &spec.worker)
+            .create_with_context(MemberContext::default())
+            .map_err(|error| log_error("cannot set up a Kafka consumer", &error))?;
+        let topics: Vec<&str> = spec.topics.iter().map(|topic| &**topic).collect();
+        consumer.subscribe(&topics).map_err(|error| log_error("cannot subscribe", &error))?;
+        Ok(Self {
+            consumer,
+            view: view.clone(),
+            gather: Gather::new(spec.max_batch_records, spec.max_batch_bytes),
+            revoking: Vec::new(),
+            released: Vec::new(),
+            known_ends: BTreeMap::new(),
+            pending_error: None,
+            served: Instant::now(),
+            seek_timeout: config.request_timeout,
+        })
+    }
+
+    pub(crate) fn poll(&mut self, timeout: Duration) -> Result<PollEvent, LogError> {
+        if let Some(event) = self.next_event() {
+            return Ok(event);
+        }
+        if !self.gather.is_ready() {
+            self.fill(Duration::ZERO);
+            if self.gather.is_empty() && self.pending_error.is_none() && !timeout.is_zero() {
+                // Nothing was there. What comes first is followed by what came with it.
+                self.fill(timeout);
+            }
+            if let Some(event) = self.next_event() {
+                return Ok(event);
+            }
+        }
+        if let Some(fetched) = self.gather.next() {
+            return Ok(PollEvent::Batch(fetched));
+        }
+        match self.pending_error.take() {
+            Some(error) => Err(error),
+            None => Ok(PollEvent::Idle),
+        }
+    }
+
+    /// Takes messages until a batch is full or nothing is there, waiting for the first.
+    fn fill(&mut self, wait_for_first: Duration) {
+        self.gather.begin();
+        self.served = Instant::now();
+        let mut wait = wait_for_first;
+        while !self.gather.is_ready() && self.pending_error.is_none() {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    if let Err(error) = self.gather.push(&message) {
+                        self.pending_error = Some(error);
+                    }
+                }
+                Some(Err(error)) => self.pending_error = self.failure(&error),
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+    }
+
+    /// Shows that the member lives, during work that does not poll. What comes is kept.
+    pub(crate) fn serve(&mut self) {
+        if self.served.elapsed() < SERVE_INTERVAL {
+            return;
+        }
+        self.served = Instant::now();
+        self.gather.begin();
+        match self.consumer.poll(Duration::ZERO) {
+            Some(Ok(message)) => {
+                if let Err(error) = self.gather.push(&message) {
+                    self.pending_error = Some(error);
+                }
+            }
+            Some(Err(error)) => self.pending_error = self.failure(&error),
+            None => {}
+        }
+    }
+
+    fn next_event(&mut self) -> Option<PollEvent> {
+        match self.consumer.context().next_rebalance()? {
+            Rebalance::Assign(partitions) => Some(PollEvent::Assigned(partitions)),
+            Rebalance::Revoke { partitions, lost } => {
+                for partition in &partitions {
+                    if self.gather.is_started(partition) {
+                        self.gather.stop(partition);
+                        self.released.push(partition.clone());
+                    }
+                }
+                self.revoking.extend(partitions.iter().cloned());
+                Some(if lost { PollEvent::Lost(partitions) } else { PollEvent::Revoked(partitions) })
+            }
+        }
+    }
+
+    /// What an error of the consumer means to the caller; `None`: nothing.
+    fn failure(&self, error: &KafkaError) -> Option<LogError> {
+        let code = error.rdkafka_error_code()?;
+        match code {
+            // One connection of several, or one that librdkafka makes again. The group's events tell the rest.
+            RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded => {
+                None
+            }
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Some(self.out_of_range()),
+            _ => {
+                let mut failure = log_error("cannot read", error);
+                if let Some((code, reason)) = self.consumer.client().fatal_error() {
+                    failure = LogError::new(fatal_kind(code), format!("cannot read: {reason}"));
+                } else if let Some(complaint) = self.consumer.context().complaints.last() {
+                    failure.message = format!("{}: {complaint}", failure.message);
+                }
+                Some(failure)
+            }
+        }
+    }
+
+    /// librdkafka does not say which partition ran out of its log.
+    fn out_of_range(&self) -> LogError {
+        let taken: Vec<(TopicPartition, i64)> =
+            self.gather.taken().map(|(partition, position)| (partition.clone(), position)).collect();
+        let partitions: Vec<TopicPartition> = taken.iter().map(|(partition, _)| partition.clone()).collect();
+        if let Ok(bounds) = self.view.bounds(&partitions, Isolation::Uncommitted) {
+            for ((partition, position), bounds) in taken.iter().zip(bounds) {
+                if let Err(error) = check_position(partition, *position, bounds) {
+                    return error;
+                }
+            }
+        }
+        LogError::new(ErrorKind::User, "a position is outside of its topic: records were deleted before they were read")
+    }
+
+    pub(crate) fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, LogError> {
+        self.view.committed_positions(&self.consumer, partitions, SERVE_INTERVAL)
+    }
+
+    /// Begins to read, or goes back (or on) to another position where it already reads.
+    pub(crate) fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)], latest: bool) -> Result<(), LogError> {
+        let asked: Vec<TopicPartition> = partitions.iter().map(|(partition, _)| partition.clone()).collect();
+        let bounds = self.view.bounds(&asked, Isolation::Committed)?;
+        let mut fresh = Vec::new();
+        let mut moved = Vec::new();
+        for ((partition, position), bounds) in partitions.iter().zip(bounds) {
+            let position = match position {
+                Some(position) => {
+                    check_position(partition, *position, bounds)?;
+                    *position
+                }
+                None if latest => bounds.end,
+                None => bounds.first,
+            };
+            self.known_ends.insert(partition.clone(), bounds.end);
+            if self.gather.is_started(partition) { &mut moved } else { &mut fresh }.push((partition.clone(), position));
+        }
+        if !moved.is_empty() {
+            self.seek(&moved)?;
+        }
+        if !fresh.is_empty() {
+            self.add(&fresh)?;
+        }
+        for (partition, position) in moved.iter().chain(&fresh) {
+            self.gather.start(partition, *position);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, partitions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let offset = |(partition, position): &(TopicPartition, i64)| (partition.clone(), *position);
+        let result = if self.is_incremental() {
+            self.consumer.incremental_assign(&offsets(partitions)?)
+        } else {
+            // The older protocol knows whole assignments only: those that run go on where they are.
+            let running = self.gather.taken().map(|(partition, position)| (partition.clone(), position));
+            let all: Vec<(TopicPartition, i64)> = running.chain(partitions.iter().map(offset)).collect();
+            self.consumer.assign(&offsets(&all)?)
+        };
+        result.map_err(|error| log_error("cannot start partitions", &error))
+    }
+
+    fn seek(&mut self, partitions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let deadline = Instant::now() + self.seek_timeout;
+        loop {
+            let sought = self
+                .consumer
+                .seek_partitions(offsets(partitions)?, self.seek_timeout)
+                .map_err(|error| log_error("cannot move to a position", &error))?;
+            let failed = sought.elements().iter().find_map(|element| element.error().err());
+            match failed {
+                None => return Ok(()),
+                // A partition that was only just added is not under way yet.
+                Some(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                Some(error) => return Err(log_error("cannot move to a position", &error)),
+            }
+        }
+    }
+
+    /// Gives partitions back; with the last one of a revocation the group is answered.
+    pub(crate) fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        let was_revoking = !self.revoking.is_empty();
+        for partition in partitions {
+            self.known_ends.remove(partition);
+            if self.gather.is_started(partition) {
+                self.gather.stop(partition);
+                self.released.push(partition.clone());
+            }
+            self.revoking.retain(|revoking| revoking != partition);
+        }
+        if self.revoking.is_empty() && (was_revoking || !self.released.is_empty()) {
+            self.answer_release()?;
+        }
+        Ok(())
+    }
+
+    fn answer_release(&mut self) -> Result<(), LogError> {
+        let released = std::mem::take(&mut self.released);
+        if self.is_incremental() {
+            let list = partition_list(released.iter().map(|partition| (partition, Offset::Invalid)))?;
+            answer(&self.consumer, &list, Answer::Unassign);
+            return Ok(());
+        }
+        let rest: Vec<(TopicPartition, i64)> =
+            self.gather.taken().map(|(partition, position)| (partition.clone(), position)).collect();
+        if rest.is_empty() {
+            answer(&self.consumer, &partition_list([])?, Answer::Unassign);
+        } else {
+            answer(&self.consumer, &offsets(&rest)?, Answer::Assign);
+        }
+        Ok(())
+    }
+
+    fn is_incremental(&self) -> bool {
+        matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+    }
+
+    pub(crate) fn consumer(&self) -> &BaseConsumer<MemberContext> {
+        &self.consumer
+    }
+
+    pub(crate) fn metadata(&self) -> Result<ConsumerGroupMetadata, LogError> {
+        self.consumer
+            .group_metadata()
+            .ok_or_else(|| LogError::new(ErrorKind::Fatal, "the consumer has no group metadata"))
+    }
+
+    pub(crate) fn lag(&self) -> Vec<(TopicPartition, i64)> {
+        self.gather
+            .started()
+            .map(|(partition, position)| {
+                let mut end = self.known_ends.get(partition).copied().unwrap_or(position);
+                let mut position = position;
+                if let Some(statistics) = self.consumer.context().statistics(partition) {
+                    end = end.max(statistics.end);
+                    // Markers behind the last record are passed by librdkafka alone.
+                    if self.gather.is_drained(partition) {
+                        position = position.max(statistics.handed_out);
+                    }
+                }
+                (partition.clone(), (end - position).max(0))
+            })
+            .collect()
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        // A revocation that nobody answered would hold up the closing for good.
+        if !self.revoking.is_empty() || self.consumer.context().has_rebalance() {
+            if self.is_incremental() {
+                let all: Vec<TopicPartition> = self.released.drain(..).collect();
+                if let Ok(list) = partition_list(all.iter().map(|partition| (partition, Offset::Invalid))) {
+                    answer(&self.consumer, &list, Answer::Unassign);
+                }
+            } else if let Ok(list) = partition_list([]) {
+                answer(&self.consumer, &list, Answer::Unassign);
+            }
+        }
+    }
+}
+
+fn offsets(partitions: &[(TopicPartition, i64)]) -> Result<rdkafka::TopicPartitionList, LogError> {
+    partition_list(partitions.iter().map(|(partition, position)| (partition, Offset::Offset(*position))))
+}
+
+/// Refuses a position that the log does not hold.
+pub(crate) fn check_position(partition: &TopicPartition, position: i64, bounds: Bounds) -> Result<(), LogError> {
+    if (bounds.first..=bounds.end).contains(&position) {
+        return Ok(());
+    }
+    let Bounds { first, end } = bounds;
+    let message = if position < first {
+        format!("position {position} is before the first record, {first}: records were deleted before they were read")
+    } else {
+        format!("position {position} is behind the end, {end}: the topic was probably deleted and created again")
+    };
+    Err(LogError::new(ErrorKind::User, message).at(partition.clone()))
+}

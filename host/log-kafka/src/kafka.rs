@@ -1,0 +1,122 @@
+//! Kafka as a log.
+
+use std::sync::{Arc, OnceLock};
+
+use millstream_log::{
+    ErrorKind, Log, LogError, LogSession, SessionSpec, StartPosition, TopicInfo, TopicReader, TopicSpec, TopicWriter,
+};
+use millstream_types::TopicPartition;
+
+use crate::{
+    admin::Admin,
+    config::{Isolation, KafkaConfig},
+    reader::KafkaReader,
+    session::KafkaSession,
+    view::View,
+    writer::KafkaWriter,
+};
+
+/// A Kafka cluster.
+pub struct KafkaLog {
+    config: Arc<KafkaConfig>,
+    view: Arc<View>,
+    admin: OnceLock<Admin>,
+}
+
+impl KafkaLog {
+    /// Connects, and finds out that the brokers answer.
+    ///
+    /// # Errors
+    /// [`User`](ErrorKind::User) where a property is missing, unknown or refused;
+    /// [`Retriable`](ErrorKind::Retriable) where no broker answers within the request time-out.
+    pub fn connect(config: KafkaConfig) -> Result<Self, LogError> {
+        config.servers()?;
+        let config = Arc::new(config);
+        let view = Arc::new(View::new(&config)?);
+        view.check()?;
+        Ok(Self { config, view, admin: OnceLock::new() })
+    }
+
+    fn admin(&self) -> Result<&Admin, LogError> {
+        if let Some(admin) = self.admin.get() {
+            return Ok(admin);
+        }
+        let admin = Admin::new(&self.config)?;
+        Ok(self.admin.get_or_init(|| admin))
+    }
+
+    fn describe(&self, topics: Vec<(Arc<str>, u32)>) -> Result<Vec<TopicInfo>, LogError> {
+        let partitions: Vec<TopicPartition> = topics
+            .iter()
+            .flat_map(|(name, count)| (0..*count).map(|number| TopicPartition::new(name.clone(), number)))
+            .collect();
+        let mut bounds = self.view.bounds(&partitions, Isolation::Committed)?.into_iter();
+        Ok(topics
+            .into_iter()
+            .map(|(name, count)| {
+                let offsets = bounds.by_ref().take(count as usize).map(|bounds| (bounds.first, bounds.end)).collect();
+                TopicInfo { name, offsets }
+            })
+            .collect())
+    }
+}
+
+impl Log for KafkaLog {
+    fn kind(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
+        let Some(partitions) = self.view.partitions(name)? else { return Ok(None) };
+        Ok(self.describe(vec![(name.into(), partitions)])?.pop())
+    }
+
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let topics = self.view.topics()?;
+        match self.describe(topics.clone()) {
+            // A topic that was deleted between the two questions spoils the answer for all.
+            Err(error) if error.kind == ErrorKind::User => {
+                let mut described = Vec::with_capacity(topics.len());
+                for (name, _) in topics {
+                    described.extend(self.topic(&name)?);
+                }
+                Ok(described)
+            }
+            described => described,
+        }
+    }
+
+    fn create_topic(&self, spec: &TopicSpec) -> Result<bool, LogError> {
+        self.admin()?.create_topic(&self.view, spec)
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<bool, LogError> {
+        self.admin()?.delete_topic(&self.view, name)
+    }
+
+    fn session(&self, spec: &SessionSpec) -> Result<Box<dyn LogSession>, LogError> {
+        Ok(Box::new(KafkaSession::open(&self.config, &self.view, spec)?))
+    }
+
+    fn reader(&self, topic: &str, start: StartPosition) -> Result<Box<dyn TopicReader>, LogError> {
+        Ok(Box::new(KafkaReader::open(&self.config, &self.view, topic, start)?))
+    }
+
+    fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {
+        Ok(Box::new(KafkaWriter::open(&self.config, &self.view)?))
+    }
+
+    fn group_positions(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<(TopicPartition, i64)>, LogError> {
+        let mut partitions = Vec::new();
+        for topic in topics {
+            let count = self.view.partitions(topic)?.unwrap_or(0);
+            partitions.extend((0..count).map(|number| TopicPartition::new(topic.clone(), number)));
+        }
+        self.view.group_positions(group, &partitions)
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.view.forget_group(group);
+        self.admin()?.delete_group(group)
+    }
+}

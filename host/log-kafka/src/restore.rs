@@ -1,0 +1,168 @@
+//! Reading changelogs.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use millstream_log::{ErrorKind, LogError, SessionSpec, StateDelta};
+use millstream_types::TopicPartition;
+use rdkafka::{
+    Message, Offset,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+
+use crate::{
+    config::{Isolation, KafkaConfig},
+    context::PlainContext,
+    error::log_error,
+    group::check_position,
+    view::{View, partition_list},
+};
+
+/// What one call of `apply` gets at most.
+const DELTA_RECORDS: usize = 4096;
+const DELTA_BYTES: usize = 1 << 20;
+
+/// The broker looks for transactions whose time is over every so often (10 s unless configured), so a dead
+/// owner's transaction may stay open for this much longer than its time-out.
+const BROKER_SCAN: Duration = Duration::from_secs(15);
+
+/// A consumer outside the group.
+pub(crate) struct Restorer {
+    consumer: BaseConsumer<PlainContext>,
+    view: Arc<View>,
+    transaction_timeout: Duration,
+    patience: Duration,
+}
+
+impl Restorer {
+    pub(crate) fn new(config: &KafkaConfig, view: &Arc<View>, spec: &SessionSpec) -> Result<Self, LogError> {
+        let consumer = config
+            .reader(spec.group.as_str(), &format!("{}.{}.restore", spec.group, spec.worker))
+            .create_with_context(PlainContext::default())
+            .map_err(|error| log_error("cannot set up a Kafka consumer", &error))?;
+        Ok(Self {
+            consumer,
+            view: view.clone(),
+            transaction_timeout: config.transaction_timeout,
+            patience: config.request_timeout * 3,
+        })
+    }
+
+    /// Reads from `from` to the end as it stands now, records of open transactions included: their outcome
+    /// is waited for. `alive` is called often, for whoever must show that it lives meanwhile.
+    pub(crate) fn restore(
+        &self,
+        changelog: &TopicPartition,
+        from: Option<i64>,
+        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        alive: &mut dyn FnMut(),
+    ) -> Result<i64, LogError> {
+        self.view.partitions_of_existing(&changelog.topic)?;
+        let bounds = self.view.bounds(std::slice::from_ref(changelog), Isolation::Uncommitted)?;
+        let Some(&bounds) = bounds.first() else { return Ok(0) };
+        let from = match from {
+            // Compaction alone moves no log start, so records that this position needs were deleted.
+            Some(from) => check_position(changelog, from, bounds).map(|()| from).map_err(|error| LogError {
+                message: format!("{}; drop the local state and restore from the beginning", error.message),
+                ..error
+            })?,
+            None => bounds.first,
+        };
+        if from >= bounds.end {
+            return Ok(from);
+        }
+        self.wait_until_stable(changelog, bounds.end, alive)?;
+        self.consumer
+            .assign(&partition_list([(changelog, Offset::Offset(from))])?)
+            .map_err(|error| log_error("cannot read the changelog", &error).at(changelog.clone()))?;
+        let restored = self.read(changelog, from, bounds.end, apply, alive);
+        let unassigned = self.consumer.unassign();
+        let restored = restored?;
+        unassigned.map_err(|error| log_error("cannot leave the changelog", &error).at(changelog.clone()))?;
+        Ok(restored)
+    }
+
+    /// Until no transaction is open below `end`.
+    fn wait_until_stable(&self, changelog: &TopicPartition, end: i64, alive: &mut dyn FnMut()) -> Result<(), LogError> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let bounds = self.view.bounds(std::slice::from_ref(changelog), Isolation::Committed)?;
+            if bounds.first().is_none_or(|bounds| bounds.end >= end) {
+                return Ok(());
+            }
+            if begun.elapsed() > self.transaction_timeout + BROKER_SCAN {
+                let message =
+                    format!("a transaction on the changelog is open for {} s already", begun.elapsed().as_secs());
+                return Err(LogError::new(ErrorKind::Retriable, message).at(changelog.clone()));
+            }
+            alive();
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    fn read(
+        &self,
+        changelog: &TopicPartition,
+        from: i64,
+        end: i64,
+        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        alive: &mut dyn FnMut(),
+    ) -> Result<i64, LogError> {
+        let mut position = from;
+        let mut delta = StateDelta::default();
+        let mut bytes = 0;
+        let mut progress = Instant::now();
+        while position < end {
+            alive();
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    progress = Instant::now();
+                    position = message.offset() + 1;
+                    bytes += message.key_len() + message.payload_len();
+                    delta.keys.push(Some(message.key().unwrap_or_default()));
+                    delta.values.push(message.payload());
+                    if delta.keys.len() >= DELTA_RECORDS || bytes >= DELTA_BYTES {
+                        apply(std::mem::take(&mut delta), position)?;
+                        bytes = 0;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {
+                    // Behind the last record there may be markers and what was aborted.
+                    let passed = self.position()?.unwrap_or(position);
+                    if passed > position {
+                        position = passed;
+                        progress = Instant::now();
+                    } else if progress.elapsed() > self.patience {
+                        let message = format!("the changelog ends at {position} where {end} was expected");
+                        return Err(LogError::new(ErrorKind::Retriable, message).at(changelog.clone()));
+                    }
+                }
+                Some(Err(error)) => {
+                    let failure = log_error("cannot read the changelog", &error).at(changelog.clone());
+                    if failure.kind != ErrorKind::Retriable || progress.elapsed() > self.patience {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+        if !delta.keys.is_empty() {
+            apply(delta, position)?;
+        }
+        Ok(position)
+    }
+
+    fn position(&self) -> Result<Option<i64>, LogError> {
+        let positions = self.consumer.position().map_err(|error| log_error("cannot read the position", &error))?;
+        let position = positions.elements().first().and_then(|element| match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        });
+        Ok(position)
+    }
+}

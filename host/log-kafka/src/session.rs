@@ -1,0 +1,273 @@
+//! A worker's session.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use millstream_log::{
+    Committed, DeliveryGuarantee, ErrorKind, LogError, LogSession, PollEvent, Routing, SessionSpec, StartPosition,
+    StateDelta,
+};
+use millstream_types::{RecordBatch, TopicPartition};
+use rdkafka::{
+    Offset,
+    consumer::{CommitMode, Consumer},
+    error::RDKafkaErrorCode,
+};
+
+use crate::{
+    config::{Isolation, KafkaConfig},
+    error::log_error,
+    group::GroupConsumer,
+    outbox::Outbox,
+    restore::Restorer,
+    transaction::Transaction,
+    view::{View, partition_list},
+};
+
+/// How long a consumer for changelogs is kept after the last one was read.
+const RESTORER_REST: Duration = Duration::from_secs(10);
+
+pub(crate) struct KafkaSession {
+    // Dropped first: a member that leaves lets others go on while the producer winds up.
+    group: GroupConsumer,
+    outbox: Outbox,
+    view: Arc<View>,
+    config: Arc<KafkaConfig>,
+    spec: SessionSpec,
+    /// A transaction is begun.
+    open: bool,
+    /// Why the session can do nothing any more.
+    dead: Option<LogError>,
+    restorer: Option<(Restorer, Instant)>,
+}
+
+impl KafkaSession {
+    pub(crate) fn open(config: &Arc<KafkaConfig>, view: &Arc<View>, spec: &SessionSpec) -> Result<Self, LogError> {
+        for topic in &spec.topics {
+            view.partitions_of_existing(topic)?;
+        }
+        let name = format!("{}.{}", spec.group, spec.worker);
+        let outbox = match spec.guarantee {
+            DeliveryGuarantee::ExactlyOnce => {
+                let outbox = Outbox::new(config, view, &name, Some(&format!("millstream.{name}")))?;
+                // Before joining: what an earlier session of this worker left open ends now.
+                Transaction::new(outbox.producer(), config.transaction_timeout).init()?;
+                outbox
+            }
+            DeliveryGuarantee::AtLeastOnce => Outbox::new(config, view, &name, None)?,
+        };
+        let group = GroupConsumer::join(config, view, spec)?;
+        Ok(Self {
+            group,
+            outbox,
+            view: view.clone(),
+            config: config.clone(),
+            spec: spec.clone(),
+            open: false,
+            dead: None,
+            restorer: None,
+        })
+    }
+
+    fn alive(&self) -> Result<(), LogError> {
+        self.dead.clone().map_or(Ok(()), Err)
+    }
+
+    /// Remembers an error that ends the session.
+    fn noting<T>(&mut self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if let Err(error) = &result
+            && matches!(error.kind, ErrorKind::Fenced | ErrorKind::Unknown | ErrorKind::Fatal)
+        {
+            self.dead = Some(error.clone());
+        }
+        result
+    }
+
+    fn is_transactional(&self) -> bool {
+        self.spec.guarantee == DeliveryGuarantee::ExactlyOnce
+    }
+
+    fn begin(&mut self) -> Result<(), LogError> {
+        self.alive()?;
+        if self.is_transactional() && !self.open {
+            Transaction::new(self.outbox.producer(), self.config.transaction_timeout)
+                .begin()
+                .map_err(|error| self.outbox.fatal().unwrap_or(error))?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    fn commit_transaction(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.begin()?;
+        self.outbox.drain()?;
+        let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
+        if !positions.is_empty() {
+            transaction.send_positions(&position_list(positions)?, &self.group.metadata()?)?;
+        }
+        transaction.commit()?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn commit_positions(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.outbox.drain()?;
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let list = position_list(positions)?;
+        let deadline = Instant::now() + self.config.request_timeout;
+        loop {
+            let Err(error) = self.group.consumer().commit(&list, CommitMode::Sync) else { return Ok(()) };
+            // The member's epoch moves with a rebalance and reaches the client by its next heartbeat.
+            let passing = matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::StaleMemberEpoch | RDKafkaErrorCode::RebalanceInProgress)
+            );
+            if passing && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            let failure = log_error("cannot commit positions", &error);
+            return Err(match failure.kind {
+                // The member was left behind and joins again by itself.
+                ErrorKind::Fenced => LogError { kind: ErrorKind::Aborted, ..failure },
+                _ => failure,
+            });
+        }
+    }
+
+    /// Where each changelog stands after its delta, asking Kafka where a report did not say.
+    fn changelog_positions(&mut self) -> Result<Vec<(TopicPartition, i64)>, LogError> {
+        let mut positions = self.outbox.take_changelogs();
+        for (changelog, position) in &mut positions {
+            if *position < 0 {
+                let bounds = self.view.bounds(std::slice::from_ref(changelog), Isolation::Uncommitted)?;
+                *position = bounds.first().map_or(0, |bounds| bounds.end);
+            }
+        }
+        Ok(positions)
+    }
+}
+
+impl LogSession for KafkaSession {
+    fn poll(&mut self, timeout: Duration) -> Result<PollEvent, LogError> {
+        self.outbox.serve();
+        if self.restorer.as_ref().is_some_and(|(_, used)| used.elapsed() > RESTORER_REST) {
+            self.restorer = None;
+        }
+        let event = self.group.poll(timeout);
+        self.noting(event)
+    }
+
+    fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, LogError> {
+        self.alive()?;
+        // The positions of an open transaction are not stable: librdkafka asks again until they are.
+        let deadline = Instant::now() + self.config.transaction_timeout + self.config.request_timeout;
+        loop {
+            match self.group.committed(partitions) {
+                Err(error) if error.kind == ErrorKind::Retriable && Instant::now() < deadline => {
+                    self.group.serve();
+                    thread::sleep(Duration::from_millis(50));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)]) -> Result<(), LogError> {
+        self.alive()?;
+        self.group.start(partitions, self.spec.start == StartPosition::Latest)
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.group.release(partitions)
+    }
+
+    fn append(&mut self, topic: &Arc<str>, routing: Routing, batch: &RecordBatch) -> Result<(), LogError> {
+        self.alive()?;
+        // A missing topic is found before a transaction is begun for it.
+        self.outbox.resolve(topic)?;
+        self.begin()?;
+        let appended = self.outbox.append(topic, routing, batch);
+        self.noting(appended)
+    }
+
+    fn append_changelog(&mut self, changelog: &TopicPartition, delta: &StateDelta) -> Result<(), LogError> {
+        self.alive()?;
+        self.outbox.resolve(&changelog.topic)?;
+        self.begin()?;
+        let appended = self.outbox.append_changelog(changelog, delta);
+        self.noting(appended)
+    }
+
+    fn commit(&mut self, positions: &[(TopicPartition, i64)]) -> Result<Committed, LogError> {
+        self.alive()?;
+        let committed = if !self.is_transactional() {
+            self.commit_positions(positions)
+        } else if self.open || !positions.is_empty() {
+            self.commit_transaction(positions)
+        } else {
+            Ok(())
+        };
+        self.noting(committed)?;
+        Ok(Committed { changelogs: self.changelog_positions()? })
+    }
+
+    fn abort(&mut self) -> Result<(), LogError> {
+        self.alive()?;
+        let mut aborted = Ok(());
+        if self.open {
+            let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
+            aborted = transaction.abort().map_err(|error| match error.kind {
+                ErrorKind::Fenced => error,
+                _ => LogError { kind: ErrorKind::Fatal, ..error },
+            });
+            self.open = false;
+        } else if !self.is_transactional() {
+            // What left is out; the rest is reported or given up here, so that the next commit is not blamed.
+            let _ = self.outbox.drain();
+        }
+        self.outbox.take_changelogs();
+        self.noting(aborted)
+    }
+
+    fn restore(
+        &mut self,
+        changelog: &TopicPartition,
+        from: Option<i64>,
+        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+    ) -> Result<i64, LogError> {
+        self.alive()?;
+        let restorer = match self.restorer.take() {
+            Some((restorer, _)) => restorer,
+            None => Restorer::new(&self.config, &self.view, &self.spec)?,
+        };
+        let restored = restorer.restore(changelog, from, apply, &mut || self.group.serve());
+        self.restorer = Some((restorer, Instant::now()));
+        restored
+    }
+
+    /// Compaction forgets; there is nothing to do.
+    fn trim_changelog(&mut self, _changelog: &TopicPartition, _position: i64) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    fn lag(&self) -> Vec<(TopicPartition, i64)> {
+        self.group.lag()
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), LogError> {
+        if self.open && self.dead.is_none() {
+            self.abort()?;
+        }
+        Ok(())
+    }
+}
+
+fn position_list(positions: &[(TopicPartition, i64)]) -> Result<rdkafka::TopicPartitionList, LogError> {
+    partition_list(positions.iter().map(|(partition, position)| (partition, Offset::Offset(*position))))
+}

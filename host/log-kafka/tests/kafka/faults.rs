@@ -1,0 +1,182 @@
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow, ensure};
+use millstream_log::{ErrorKind, Log, Routing, StateDelta, TopicSpec};
+use millstream_log_kafka::{KafkaConfig, KafkaLog};
+use millstream_types::TopicPartition;
+
+use crate::{
+    harness::{Broker, assigned, batch, polled, read_values, repository, spec, values, write},
+    worker::{Progress, Worker, check_copies},
+};
+
+/// Set in the process that plays the owner to be killed.
+pub const OWNER: &str = "MILLSTREAM_TEST_OWNER";
+const OWNERS_TIMEOUT: Duration = Duration::from_secs(3);
+
+pub fn a_broker_that_is_not_there_is_named(_: &Broker) -> Result<()> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let begun = Instant::now();
+    let error = KafkaLog::connect(KafkaConfig::new(format!("127.0.0.1:{port}"))).err().unwrap();
+    ensure!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+    ensure!(error.kind == ErrorKind::Retriable, "{error:?}");
+    ensure!(error.message.contains(&port.to_string()) && error.message.contains("refused"), "{error}");
+    Ok(())
+}
+
+pub fn a_refused_property_is_named(broker: &Broker) -> Result<()> {
+    for (property, value) in [("no.such.property", "1"), ("socket.timeout.ms", "soon"), ("security.protocol", "magic")]
+    {
+        let mut config = broker.config();
+        config.properties.insert(property.into(), value.into());
+        let error = KafkaLog::connect(config).err().unwrap();
+        ensure!(error.kind == ErrorKind::User && error.message.contains(property), "{error:?}");
+    }
+    Ok(())
+}
+
+/// The owner: one commit, then a transaction that stays open until the process is killed.
+pub fn leave_a_transaction_open(parameters: &str) -> Result<()> {
+    let [servers, group, input, output, changelog] = parameters.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(anyhow!("five parameters are needed"));
+    };
+    let mut config = KafkaConfig::new(servers);
+    config.transaction_timeout = OWNERS_TIMEOUT;
+    let log = KafkaLog::connect(config)?;
+    let (input, output): (Arc<str>, Arc<str>) = (input.into(), output.into());
+    let changelog = TopicPartition::new(changelog, 0);
+    let mut session = log.session(&spec(group, "owner", &[&input]))?;
+    let partitions = assigned(&mut *session, 1)?;
+    polled(&mut *session, 10)?;
+    let delta = |value: &str| StateDelta {
+        keys: [Some("key")].into_iter().collect(),
+        values: [Some(value)].into_iter().collect(),
+    };
+    session.append(&output, Routing::ByKey, &batch([("k", "committed")]))?;
+    session.append_changelog(&changelog, &delta("committed"))?;
+    session.commit(&[(partitions[0].clone(), 3)])?;
+    session.append(&output, Routing::ByKey, &batch([("k", "open")]))?;
+    session.append_changelog(&changelog, &delta("open"))?;
+    // Until the broker has them, there is nothing to wait out.
+    let written = log.topic(&changelog.topic)?.unwrap().offsets[0].1;
+    let mut other = log.writer()?;
+    other.write(&changelog.topic, Routing::To(0), &batch([("other", "v")]))?;
+    other.flush()?;
+    ensure!(log.topic(&changelog.topic)?.unwrap().offsets[0].1 == written, "the transaction holds the end back");
+    println!("ready");
+    loop {
+        thread::park();
+    }
+}
+
+pub fn an_open_transaction_of_a_killed_owner_is_waited_out(broker: &Broker) -> Result<()> {
+    let log = broker.log()?;
+    let (input, output) = (broker.topic(&log, "input", 1)?, broker.topic(&log, "output", 1)?);
+    let changelog = TopicPartition::new(broker.fresh("changelog"), 0);
+    log.create_topic(&TopicSpec::new(changelog.topic.clone(), 1).compacted())?;
+    write(&log, &input, &batch((0..10).map(|n| (n.to_string(), n.to_string()))))?;
+    let group = broker.fresh("group");
+    let mut owner = Command::new(std::env::current_exe()?)
+        .env(OWNER, format!("{} {group} {input} {output} {}", broker.servers, changelog.topic))
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut said = String::new();
+    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut said)?;
+    owner.kill()?;
+    owner.wait()?;
+    ensure!(said == "ready\n", "{said}");
+
+    let begun = Instant::now();
+    let mut session = log.session(&spec(&group, "heir", &[&input]))?;
+    let mut restored = Vec::new();
+    let position = session.restore(&changelog, None, &mut |delta, _| {
+        restored.extend(delta.values.iter().flatten().map(<[u8]>::to_vec));
+        Ok(())
+    })?;
+    ensure!(restored == [b"committed".to_vec(), b"v".to_vec()], "{restored:?}");
+    ensure!(begun.elapsed() < OWNERS_TIMEOUT + Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    ensure!(position >= log.topic(&changelog.topic)?.unwrap().offsets[0].1 - 1, "up to the end: {position}");
+    let partitions = assigned(&mut *session, 1)?;
+    ensure!(session.committed(&partitions)? == [Some(3)]);
+    ensure!(values(&polled(&mut *session, 7)?) == ["3", "4", "5", "6", "7", "8", "9"]);
+    ensure!(read_values(&log, &output, 1)? == ["committed"]);
+    session.close()?;
+    Ok(())
+}
+
+/// A broker of its own.
+struct OwnBroker {
+    port: u16,
+    directory: std::path::PathBuf,
+}
+
+impl OwnBroker {
+    fn script(&self, verb: &str) -> Result<()> {
+        let status = Command::new(repository().join("scripts/kafka"))
+            .arg(verb)
+            .env("MILLSTREAM_KAFKA_PORT", self.port.to_string())
+            .env("MILLSTREAM_KAFKA_DIR", &self.directory)
+            .env("MILLSTREAM_KAFKA_HEAP", "384m")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(status.success(), "scripts/kafka {verb}: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for OwnBroker {
+    fn drop(&mut self) {
+        let _ = self.script("wipe");
+    }
+}
+
+fn two_free_ports() -> Result<u16> {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0")?;
+        let port = first.local_addr()?.port();
+        if TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(anyhow!("no two free ports in a row"))
+}
+
+pub fn a_broker_that_goes_away_and_comes_back_loses_nothing(broker: &Broker) -> Result<()> {
+    let own =
+        OwnBroker { port: two_free_ports()?, directory: std::env::temp_dir().join(broker.fresh("millstream-kafka")) };
+    own.script("start")?;
+    let mut config = KafkaConfig::new(format!("127.0.0.1:{}", own.port));
+    config.transaction_timeout = Duration::from_secs(30);
+    let log = KafkaLog::connect(config)?;
+    let (input, output) = (broker.topic(&log, "input", 3)?, broker.topic(&log, "output", 3)?);
+    let worker = Worker { log: &log, spec: spec("survivor", "w", &[&input]), output: output.clone() };
+    let (stop, progress) = (AtomicBool::new(false), Progress::default());
+    thread::scope(|scope| {
+        let copying = scope.spawn(|| worker.run(&stop, false, &progress));
+        let outcome = (|| {
+            let records = |from: usize| batch((from..from + 5000).map(|n| (n.to_string(), format!("{n:06}"))));
+            write(&log, &input, &records(0))?;
+            check_copies(&log, &output, 5000)?;
+            own.script("stop")?;
+            let error = log.topics().unwrap_err();
+            ensure!(error.kind == ErrorKind::Retriable && error.message.contains(&own.port.to_string()), "{error:?}");
+            own.script("start")?;
+            write(&log, &input, &records(5000))?;
+            check_copies(&log, &output, 10_000)
+        })();
+        stop.store(true, Ordering::Relaxed);
+        let ended = copying.join().map_err(|_| anyhow!("the worker panicked"))?;
+        outcome.and(ended)
+    })
+}

@@ -1,0 +1,138 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow, ensure};
+use millstream_log::{Log, PollEvent};
+use millstream_log_kafka::{GroupProtocol, KafkaConfig, KafkaLog};
+
+use crate::{
+    harness::{Broker, PATIENCE, assigned, batch, spec, write},
+    worker::{Progress, Worker, check_copies},
+};
+
+const RECORDS: usize = 30_000;
+
+fn wait_until(what: &str, mut there: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !there() {
+        ensure!(Instant::now() < deadline, "{what} is waited for in vain");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// One worker begins, a second joins, the first goes away without closing its transaction, a third joins.
+fn transfer(broker: &Broker, config: KafkaConfig) -> Result<()> {
+    let log = KafkaLog::connect(config)?;
+    let (input, output) = (broker.topic(&log, "input", 6)?, broker.topic(&log, "output", 4)?);
+    let group = broker.fresh("group");
+    let worker = |name: &str| {
+        let mut spec = spec(&group, name, &[&input]);
+        spec.max_batch_records = 100;
+        Worker { log: &log, spec, output: output.clone() }
+    };
+    let (first, second, third) = (worker("a"), worker("b"), worker("c"));
+    let stops: [AtomicBool; 3] = Default::default();
+    let progress: [Progress; 3] = Default::default();
+    let produce = |from: usize| {
+        for chunk in (from..from + RECORDS / 3).collect::<Vec<_>>().chunks(500) {
+            write(&log, &input, &batch(chunk.iter().map(|n| (n.to_string(), format!("{n:06}")))))?;
+        }
+        anyhow::Ok(())
+    };
+    thread::scope(|scope| {
+        let threads = [
+            scope.spawn(|| first.run(&stops[0], true, &progress[0])),
+            scope.spawn(|| {
+                wait_until("the first worker", || {
+                    progress[0].copied.load(Ordering::Relaxed) > 0 || stops[1].load(Ordering::Relaxed)
+                })?;
+                second.run(&stops[1], false, &progress[1])
+            }),
+            scope.spawn(|| {
+                wait_until("the second worker", || {
+                    progress[1].copied.load(Ordering::Relaxed) > 0 || stops[2].load(Ordering::Relaxed)
+                })?;
+                third.run(&stops[2], false, &progress[2])
+            }),
+        ];
+        let copied = (|| {
+            produce(0)?;
+            produce(RECORDS / 3)?;
+            wait_until("the second worker's share", || progress[1].copied.load(Ordering::Relaxed) > 0)?;
+            stops[0].store(true, Ordering::Relaxed);
+            produce(RECORDS / 3 * 2)?;
+            check_copies(&log, &output, RECORDS)
+        })();
+        stops.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        let ended: Result<Vec<()>> =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a worker panicked"))?).collect();
+        copied.and(ended)
+    })?;
+    // Nothing more came when the workers closed.
+    check_copies(&log, &output, RECORDS)?;
+    ensure!(progress.iter().any(|progress| progress.revoked.load(Ordering::Relaxed) > 0), "no rebalance: {progress:?}");
+    Ok(())
+}
+
+pub fn in_the_middle_of_a_transfer_loses_and_doubles_nothing(broker: &Broker) -> Result<()> {
+    transfer(broker, broker.config())
+}
+
+pub fn works_with_the_classic_protocol(broker: &Broker) -> Result<()> {
+    let mut config = broker.config();
+    config.group_protocol = GroupProtocol::Classic;
+    config.properties.insert("session.timeout.ms".into(), "6000".into());
+    config.properties.insert("heartbeat.interval.ms".into(), "500".into());
+    transfer(broker, config)
+}
+
+/// Of two revoked partitions one is released: neither goes to the other session before the second is.
+pub fn waits_for_the_release_of_every_partition(broker: &Broker) -> Result<()> {
+    let log = broker.log()?;
+    let left: Arc<str> = broker.topic(&log, "left", 2)?;
+    let right: Arc<str> = broker.topic(&log, "right", 2)?;
+    let group = broker.fresh("group");
+    let mut first = log.session(&spec(&group, "a", &[&left, &right]))?;
+    ensure!(assigned(&mut *first, 4)?.len() == 4);
+    let mut second = log.session(&spec(&group, "b", &[&left, &right]))?;
+    let deadline = Instant::now() + PATIENCE;
+    let revoked = loop {
+        ensure!(Instant::now() < deadline, "nothing was revoked");
+        ensure!(matches!(second.poll(Duration::from_millis(10))?, PollEvent::Idle));
+        if let PollEvent::Revoked(revoked) = first.poll(Duration::from_millis(100))? {
+            break revoked;
+        }
+    };
+    // Co-partitioned topics stay together.
+    ensure!(revoked.len() == 2 && revoked[0].partition == revoked[1].partition, "{revoked:?}");
+    first.release(&revoked[..1])?;
+    let until = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < until {
+        ensure!(matches!(first.poll(Duration::from_millis(50))?, PollEvent::Idle));
+        let event = second.poll(Duration::from_millis(50))?;
+        ensure!(matches!(event, PollEvent::Idle), "{event:?} while a partition is not released");
+    }
+    first.release(&revoked[1..])?;
+    let mut expected = revoked;
+    expected.sort();
+    let came = loop {
+        ensure!(Instant::now() < deadline, "what was released came to nobody");
+        ensure!(matches!(first.poll(Duration::from_millis(10))?, PollEvent::Idle));
+        if let PollEvent::Assigned(mut came) = second.poll(Duration::from_millis(10))? {
+            came.sort();
+            break came;
+        }
+    };
+    ensure!(came == expected, "{came:?} where {expected:?} was released");
+    second.close()?;
+    ensure!(assigned(&mut *first, 2)? == expected, "they come back");
+    first.close()?;
+    Ok(())
+}
