@@ -130,11 +130,10 @@ impl LineWriter {
         let failed = |error: io::Error| ConnectorError::io("write to", &path, &error);
         let mut found = length_of(&path)?;
         // The commit happened and the renaming did not.
-        if found.unwrap_or(0) < length || found.is_none() {
-            if length_of(&part)?.is_some_and(|bytes| bytes >= length) && found.unwrap_or(0) == 0 {
-                fs::rename(&part, &path).and_then(|()| sync_directory_of(&path)).map_err(failed)?;
-                found = length_of(&path)?;
-            }
+        let is_unnamed = found.is_none_or(|bytes| bytes == 0 && length > 0);
+        if is_unnamed && length_of(&part)?.is_some_and(|bytes| bytes >= length) {
+            fs::rename(&part, &path).and_then(|()| sync_directory_of(&path)).map_err(failed)?;
+            found = length_of(&path)?;
         }
         match found {
             Some(bytes) if bytes >= length => {}

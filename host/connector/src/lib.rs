@@ -34,6 +34,7 @@ pub trait Source: Send + Sync {
 
 /// What a read brings.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a batch and taken apart at once")]
 pub enum SourceRead {
     /// Records; never empty.
     Batch(RecordBatch),
