@@ -1,6 +1,11 @@
 //! Operators: what the runtime drives, whoever wrote them. Guests (`millstream-wasm`) and built-ins
 //! implement the same trait and see the same batches.
 
+pub mod builtin;
+pub mod expression;
+pub mod field_path;
+pub mod json_fields;
+
 mod operator;
 
 pub use operator::{

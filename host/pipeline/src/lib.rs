@@ -9,7 +9,20 @@
 pub mod plan;
 pub mod spec;
 
+mod decode;
+mod document;
+mod error;
+mod explain;
+mod parse;
+mod planner;
 mod position;
+mod references;
+mod schema;
 
+pub use error::{SpecError, SpecErrors};
+pub use explain::explain;
+pub use parse::parse;
 pub use plan::*;
+pub use planner::{OperatorCatalog, plan};
+pub use schema::json_schema;
 pub use spec::PipelineSpec;

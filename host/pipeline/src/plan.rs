@@ -1,7 +1,8 @@
 //! The plan: a pipeline cut into stages at its shuffles. This is what the runtime runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use millstream_operator::OperatorDescription;
 use millstream_types::{OperatorRef, PipelineName};
 
 use crate::spec::{FileSink, FileSource, Generator, MapFields, StdoutSink, TimestampSpec};
@@ -21,6 +22,10 @@ pub struct Plan {
     pub dead_letter: Option<Arc<str>>,
     /// How the pipeline runs.
     pub settings: Settings,
+    /// What the operators of its steps declared when it was planned, by step.
+    pub descriptions: BTreeMap<String, OperatorDescription>,
+    /// What is allowed and probably not meant, such as a step that nobody reads from.
+    pub warnings: Vec<String>,
 }
 
 /// How a pipeline runs.

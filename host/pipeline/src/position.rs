@@ -26,6 +26,10 @@ impl Positions {
         self.places.insert(path.into(), position);
     }
 
+    pub fn contains(&self, path: &str) -> bool {
+        self.places.contains_key(path)
+    }
+
     /// The place of `path`, or of the nearest value around it.
     pub fn of(&self, path: &str) -> Position {
         let mut path = path;

@@ -45,7 +45,7 @@ pub struct FileSource {
     #[serde(default)]
     pub format: FileFormat,
     /// How a CSV file is written; only with `format: csv`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "CsvOptions::is_default")]
     pub csv: CsvOptions,
     /// Path of the field that becomes the record's key, such as `/user_id`; without it records have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +98,12 @@ pub struct CsvOptions {
     #[serde(default, serialize_with = "shapes::pairs", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, ColumnType>")]
     pub types: Vec<(String, ColumnType)>,
+}
+
+impl CsvOptions {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for CsvOptions {

@@ -161,7 +161,7 @@ pub fn from_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub fn duration_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w))+$", "examples": ["100ms", "2s", "5m", "1h"] })
+    json_schema!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "examples": ["100ms", "2s", "5m", "1h"] })
 }
 
 pub fn byte_size_schema(_: &mut SchemaGenerator) -> Schema {
