@@ -321,7 +321,7 @@ impl Worker {
         let seed = batch.timestamps.first().copied().unwrap_or(0);
         let locate = |index: usize| reader.reader.locate(index);
         let origin = Origin { partition, batch, places: Places::Named(&locate) };
-        let outcome = self.process(id, input, &origin, &[], seed);
+        let outcome = self.process(id, input, &origin, reader.reader.failures(), seed);
         if let Some(slot) = self.tasks.get_mut(&id).and_then(|task| task.inputs.get_mut(input)) {
             slot.split = Some(reader);
         }

@@ -83,11 +83,11 @@ fn main() -> Result<()> {
 
     place.create_topic("payments", 4)?;
     server.create_topic("payments", 4)?;
-    server.apply("fraud", &read("pipeline.yaml")?)?;
+    server.launch("fraud", &read("pipeline.yaml")?)?;
     server.wait_until_running("fraud")?;
     let cpu_before = server.cpu_seconds()?;
     let began = Instant::now();
-    server.apply("fraud-generator", &generator)?;
+    server.launch("fraud-generator", &generator)?;
     println!("running on the {} log; the server answers on {}", place.kind(), server.url());
 
     let mut rates = Rates::new();

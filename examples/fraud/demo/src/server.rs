@@ -182,8 +182,10 @@ impl Server {
         self.send("PUT", &format!("topics/{name}"), "application/json", &body).map(drop)
     }
 
-    pub(crate) fn apply(&self, pipeline: &str, yaml: &str) -> Result<()> {
-        self.send("PUT", &format!("pipelines/{pipeline}"), "application/yaml", yaml.as_bytes()).map(drop)
+    /// Applies a pipeline and starts it.
+    pub(crate) fn launch(&self, pipeline: &str, yaml: &str) -> Result<()> {
+        self.send("PUT", &format!("pipelines/{pipeline}"), "application/yaml", yaml.as_bytes())?;
+        self.send("POST", &format!("pipelines/{pipeline}/start"), "application/json", b"").map(drop)
     }
 
     pub(crate) fn status(&self, pipeline: &str) -> Result<Status> {
@@ -193,10 +195,10 @@ impl Server {
 
     /// The newest record of a topic, as text.
     pub(crate) fn newest(&self, topic: &str) -> Result<Option<String>> {
-        let records = self.get(&format!("topics/{topic}/records?last=1"))?;
-        Ok(records
-            .pointer("/records/0/value")
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        let url = format!("{}/api/v1/topics/{topic}/records?last=1", self.url);
+        let lines = self.agent.get(&url).call()?.body_mut().read_to_string()?;
+        let Some(Ok(record)) = lines.lines().next().map(serde_json::from_str::<Value>) else { return Ok(None) };
+        Ok(record.get("value").map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
     }
 
     pub(crate) fn wait_until_running(&self, pipeline: &str) -> Result<()> {
