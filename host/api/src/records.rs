@@ -161,26 +161,30 @@ struct Read<'a> {
 
 /// Appends the first `limit` records of `fetched` to `lines` and returns how many that were.
 pub fn write_lines(fetched: &Fetched, limit: usize, lines: &mut Vec<u8>) -> usize {
-    let mut written = 0;
-    for (index, &offset) in fetched.offsets.iter().enumerate().take(limit) {
-        let record = fetched.batch.record(index);
-        let headers = fetched.batch.headers.get(index);
-        let read = Read {
-            partition: fetched.partition.partition,
-            offset,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.map(Shown::of),
-            value: record.value.map(Shown::of),
-            headers: headers
-                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(Shown::of)))
-                .collect(),
-        };
-        if serde_json::to_writer(&mut *lines, &read).is_ok() {
-            lines.push(b'\n');
-            written += 1;
-        }
+    let count = fetched.offsets.len().min(limit);
+    for index in 0..count {
+        lines.extend_from_slice(&record_line(fetched, index));
+        lines.push(b'\n');
     }
-    written
+    count
+}
+
+/// Record `index` of `fetched` as JSON, without a line feed.
+pub fn record_line(fetched: &Fetched, index: usize) -> Vec<u8> {
+    let record = fetched.batch.record(index);
+    let headers = fetched.batch.headers.get(index);
+    let read = Read {
+        partition: fetched.partition.partition,
+        offset: fetched.offsets.get(index).copied().unwrap_or_default(),
+        timestamp_ms: record.timestamp_ms,
+        key: record.key.map(Shown::of),
+        value: record.value.map(Shown::of),
+        headers: headers
+            .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(Shown::of)))
+            .collect(),
+    };
+    // Names are text and values text or hexadecimal: nothing here can fail.
+    serde_json::to_vec(&read).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::{
 };
 
 use millstream_log::{Log, LogError, Routing, StartPosition};
-use millstream_types::RecordBatch;
+use millstream_types::{RecordBatch, TopicPartition};
 use serde::Deserialize;
 
-use crate::records::{NewRecord, write_lines};
+use crate::records::{NewRecord, record_line, write_lines};
 
 /// How long a reader waits before it looks whether anyone still listens.
 const TICK: Duration = Duration::from_millis(200);
@@ -25,6 +25,8 @@ pub struct ReadOptions {
     pub start: ReadStart,
     /// The most records.
     pub max: usize,
+    /// The newest records instead, this many at most; only without `follow`.
+    pub last: Option<u32>,
     /// Wait for more at the end of the topic.
     pub follow: bool,
     /// End after this long, whatever there is still to read.
@@ -43,7 +45,7 @@ pub enum ReadStart {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { start: ReadStart::Earliest, max: 1000, follow: false, timeout_ms: None }
+        Self { start: ReadStart::Earliest, max: 1000, last: None, follow: false, timeout_ms: None }
     }
 }
 
@@ -64,18 +66,14 @@ pub fn read_topic(
         ReadStart::Earliest => StartPosition::Earliest,
         ReadStart::Latest => StartPosition::Latest,
     };
-    let ends: Vec<i64> =
-        log.topic(topic)?.map(|info| info.offsets.iter().map(|(_, next)| *next).collect()).unwrap_or_default();
+    let ends = ends_of(log, topic)?;
     let mut reader = log.reader(topic, start)?;
     let began = Instant::now();
     let mut last_record = began;
     let mut left = options.max;
     loop {
         let timed_out = options.timeout_ms.is_some_and(|limit| began.elapsed() >= Duration::from_millis(limit));
-        let at_end = |positions: &[(millstream_types::TopicPartition, i64)]| {
-            positions.iter().all(|(at, next)| ends.get(at.partition as usize).is_none_or(|end| next >= end))
-        };
-        let drained = !options.follow && (at_end(&reader.positions()) || last_record.elapsed() > IDLE);
+        let drained = !options.follow && (is_past(&reader.positions(), &ends) || last_record.elapsed() > IDLE);
         if left == 0 || timed_out || drained || !is_wanted() {
             return Ok(());
         }
@@ -87,6 +85,38 @@ pub fn read_topic(
             return Ok(());
         }
     }
+}
+
+/// The newest records of a topic as JSON lines, at most `count`, the newest last.
+///
+/// # Errors
+/// When the topic is not there or cannot be read.
+pub fn last_records(log: &dyn Log, topic: &str, count: u32) -> Result<Vec<Vec<u8>>, LogError> {
+    let ends = ends_of(log, topic)?;
+    let mut reader = log.reader(topic, StartPosition::Last(count))?;
+    let mut records = Vec::new();
+    let mut last_record = Instant::now();
+    while !is_past(&reader.positions(), &ends) && last_record.elapsed() < IDLE {
+        let Some(fetched) = reader.poll(TICK)? else { continue };
+        last_record = Instant::now();
+        for (index, &offset) in fetched.offsets.iter().enumerate() {
+            let order = (fetched.batch.record(index).timestamp_ms, offset, fetched.partition.partition);
+            records.push((order, record_line(&fetched, index)));
+        }
+    }
+    records.sort_by_key(|(order, _)| *order);
+    let surplus = records.len().saturating_sub(count as usize);
+    Ok(records.into_iter().skip(surplus).map(|(_, line)| line).collect())
+}
+
+/// The end of each partition as it stands now.
+fn ends_of(log: &dyn Log, topic: &str) -> Result<Vec<i64>, LogError> {
+    let info = log.topic(topic)?;
+    Ok(info.map(|info| info.offsets.iter().map(|(_, next)| *next).collect()).unwrap_or_default())
+}
+
+fn is_past(positions: &[(TopicPartition, i64)], ends: &[i64]) -> bool {
+    positions.iter().all(|(at, next)| ends.get(at.partition as usize).is_none_or(|end| next >= end))
 }
 
 /// Appends records to a topic, those for one partition in their order, and waits until they are durable.

@@ -67,7 +67,7 @@ macro_rules! contract_tests {
         $crate::contract_tests! { @list [@expand [$(#[$attribute])*] $factory] }
     };
     (@list $then:tt) => {
-        $crate::contract_tests!(@then $then
+        $crate::contract_tests! { @then $then
             topics::a_created_topic_is_described,
             topics::creating_again_is_harmless_but_other_partitions_are_refused,
             topics::impossible_topics_are_refused,
@@ -80,6 +80,7 @@ macro_rules! contract_tests {
             records::keys_go_where_kafkas_client_sends_them,
             records::records_without_a_key_are_spread,
             records::a_partition_that_is_not_there_is_the_users_error,
+            records::a_reader_may_begin_before_the_end,
             records::a_reader_may_begin_at_the_end,
             transactions::a_commit_makes_everything_visible,
             transactions::what_is_not_committed_is_invisible,
@@ -107,7 +108,7 @@ macro_rules! contract_tests {
             groups::a_session_of_the_same_name_fences_the_old_one,
             groups::a_closed_session_leaves_its_partitions_to_the_others,
             groups::groups_do_not_disturb_each_other,
-        )
+        }
     };
     (@then [@expand $attributes:tt $factory:expr] $($module:ident :: $test:ident),* $(,)?) => {
         $($crate::contract_tests!(@one $attributes $factory; $module :: $test);)*

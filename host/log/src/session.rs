@@ -24,6 +24,9 @@ pub enum StartPosition {
     Earliest,
     /// After the last record there is.
     Latest,
+    /// For readers: about this many records before the end of each partition, never fewer where there are as
+    /// many. A session takes it as [`Self::Latest`].
+    Last(u32),
 }
 
 /// What a worker's session is opened with.

@@ -6,14 +6,14 @@ use axum::{
     Json,
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
 use serde_json::json;
 
 use crate::{
-    Problem, Server, TopicView,
+    Problem, ProblemKind, Server, TopicView,
     request::{Parameters, PathParts, expect_media_type, read_body, read_json, text},
     service::NewTopic,
     transfer::ReadOptions,
@@ -62,12 +62,41 @@ pub(super) async fn produce(
     Ok(Json(json!({ "topic": name, "records": records })))
 }
 
+/// The most records that `last` may ask for.
+const LAST_MAX: u32 = 1000;
+
 pub(super) async fn consume(
     State(server): State<Arc<Server>>,
     PathParts(name): PathParts<String>,
     Parameters(options): Parameters<ReadOptions>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let chunks = server.consume(&name, options).await?;
-    let body = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) });
-    Ok(text(LINES, Body::from_stream(body)))
+    let wants_lines = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(LINES.as_bytes()));
+    if let Some(count) = options.last {
+        if options.follow || count > LAST_MAX {
+            let detail = format!("`last` takes up to {LAST_MAX} and not `follow` as well");
+            return Err(Problem::new(ProblemKind::InvalidRequest, detail));
+        }
+        let records = server.last_records(&name, count).await?;
+        let lines = || records.iter().flat_map(|line| [line.as_slice(), b"\n"]).collect::<Vec<_>>().concat();
+        return Ok(if wants_lines { text(LINES, lines()) } else { document(&name, &records) });
+    }
+    let mut chunks = server.consume(&name, options).await?;
+    if options.follow || wants_lines {
+        let body = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) });
+        return Ok(text(LINES, Body::from_stream(body)));
+    }
+    let mut records = Vec::new();
+    while let Some(chunk) = chunks.recv().await {
+        let lines = chunk?;
+        records.extend(lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec));
+    }
+    Ok(document(&name, &records))
+}
+
+/// Records, each JSON already, as one document.
+fn document(topic: &str, records: &[Vec<u8>]) -> Response {
+    let name = serde_json::Value::from(topic);
+    let body = [format!("{{\"topic\":{name},\"records\":[").as_bytes(), &records.join(&b','), b"]}"].concat();
+    text("application/json", body)
 }

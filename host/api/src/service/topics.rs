@@ -12,7 +12,7 @@ use super::{Server, blocking};
 use crate::{
     Problem, ProblemItem, ProblemKind, TopicView,
     records::NewRecord,
-    transfer::{ReadOptions, read_topic, write_records},
+    transfer::{ReadOptions, last_records, read_topic, write_records},
 };
 
 /// Chunks of lines that may wait for a slow client.
@@ -132,6 +132,13 @@ impl Server {
             })
             .map_err(|error| Problem::internal("starting a reader", error))?;
         Ok(receiver)
+    }
+
+    /// The newest records of a topic as JSON lines, the newest last.
+    pub(crate) async fn last_records(&self, name: &str, count: u32) -> Result<Vec<Vec<u8>>, Problem> {
+        self.topic(name).await?;
+        let (log, topic) = (self.host.log.clone(), name.to_owned());
+        Ok(blocking("reading a topic", move || last_records(log.as_ref(), &topic, count)).await??)
     }
 
     /// The plans of the pipelines that run.

@@ -1,5 +1,8 @@
-use axum::http::Method;
-use serde_json::json;
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use serde_json::{Value, json};
 
 use crate::harness::Harness;
 
@@ -33,18 +36,21 @@ async fn records_are_written_and_read_as_lines() {
         api.call(Method::POST, path, LINES, lines).await.expect(200).json(),
         json!({"topic": "t", "records": 2})
     );
-    let read = api.get(path).await.expect(200);
-    let lines: Vec<serde_json::Value> =
-        read.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(
-        lines,
-        [
-            json!({"partition": 0, "offset": 0, "timestamp_ms": 5, "key": "a", "value": "x", "headers": {}}),
-            json!({"partition": 0, "offset": 1, "timestamp_ms": 6, "key": null, "value": "{\"n\":1}", "headers": {"h": "v"}}),
-        ]
-    );
-    assert_eq!(api.get(&format!("{path}?max=1")).await.expect(200).values(), ["x"]);
-    assert_eq!(api.get(&format!("{path}?start=latest")).await.expect(200).text, "");
+    let expected = [
+        json!({"partition": 0, "offset": 0, "timestamp_ms": 5, "key": "a", "value": "x", "headers": {}}),
+        json!({"partition": 0, "offset": 1, "timestamp_ms": 6, "key": null, "value": "{\"n\":1}", "headers": {"h": "v"}}),
+    ];
+    assert_eq!(api.get(path).await.expect(200).json(), json!({"topic": "t", "records": expected}));
+    let request =
+        Request::get(path).header(header::ACCEPT, "application/x-ndjson").body(Body::empty()).expect("a request");
+    let read = api.send(request).await.expect(200);
+    let lines: Vec<Value> = read.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines, expected);
+    assert_eq!(api.get(&format!("{path}?max=1")).await.expect(200).json()["records"], json!([expected[0]]));
+    assert_eq!(api.get(&format!("{path}?last=1")).await.expect(200).json()["records"], json!([expected[1]]));
+    assert_eq!(api.get(&format!("{path}?last=9")).await.expect(200).json()["records"], json!(expected));
+    assert_eq!(api.get(&format!("{path}?start=latest")).await.expect(200).json()["records"], json!([]));
+    api.get(&format!("{path}?last=1&follow=true")).await.problem(400, "invalid-request");
 }
 
 #[tokio::test]
@@ -56,7 +62,7 @@ async fn lines_that_are_no_records_write_nothing() {
         api.call(Method::POST, path, LINES, "{\"value\":1}\n{\"key\":2}\nx\n").await.problem(422, "invalid-body");
     let lines: Vec<_> = problem["errors"].as_array().expect("errors").iter().map(|error| &error["line"]).collect();
     assert_eq!(lines, [2, 3]);
-    assert_eq!(api.get(path).await.expect(200).text, "");
+    assert_eq!(api.get(path).await.expect(200).json()["records"], json!([]));
     api.call(Method::POST, "/api/v1/topics/other/records", LINES, "").await.problem(404, "unknown-topic");
     api.get(&format!("{path}?begin=1")).await.problem(400, "invalid-request");
 }

@@ -155,6 +155,25 @@ pub fn a_partition_that_is_not_there_is_the_users_error(factory: Factory<'_>) {
     assert!(error.to_string().contains(&*topic), "{error}");
 }
 
+/// `Last`: the newest records, and what comes after.
+pub fn a_reader_may_begin_before_the_end(factory: Factory<'_>) {
+    let log = factory().open();
+    let topic = create(&*log, "last", 1);
+    for text in ["a", "b", "c"] {
+        produce(&*log, &topic, Routing::To(0), &record(None, Some(text), 1000));
+    }
+    for wanted in [2, 9] {
+        let mut reader = log.reader(&topic, StartPosition::Last(wanted)).expect("a reader");
+        let mut seen = Vec::new();
+        until("the last record", || {
+            seen.extend(reader.poll(POLL).expect("readable").iter().flat_map(Seen::all));
+            seen.last().is_some_and(|last| Seen::text(last) == "c")
+        });
+        let least = (wanted as usize).min(3);
+        assert!((least..=3).contains(&seen.len()), "{wanted}: {}", seen.len());
+    }
+}
+
 /// `Latest`: only what comes after.
 pub fn a_reader_may_begin_at_the_end(factory: Factory<'_>) {
     let log = factory().open();

@@ -31,7 +31,11 @@ impl<S: Storage> LocalReader<S> {
             .iter()
             .map(|partition| {
                 let (first, end) = partition.bounds();
-                let position = if start == StartPosition::Earliest { first } else { end };
+                let position = match start {
+                    StartPosition::Earliest => first,
+                    StartPosition::Latest => end,
+                    StartPosition::Last(records) => end.saturating_sub(i64::from(records)).max(first),
+                };
                 Cursor::at(Arc::clone(partition), position)
             })
             .collect::<Result<_, _>>()?;

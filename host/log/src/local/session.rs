@@ -191,7 +191,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
             let (first, end) = partition.bounds();
             let position = position.unwrap_or(match self.spec.start {
                 StartPosition::Earliest => first,
-                StartPosition::Latest => end,
+                StartPosition::Latest | StartPosition::Last(_) => end,
             });
             started.push(Cursor::at(partition, position)?);
         }
