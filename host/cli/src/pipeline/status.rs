@@ -1,0 +1,106 @@
+//! The status of a pipeline, for people.
+
+use std::{thread, time::Duration};
+
+use anyhow::Result;
+use millstream_types::PipelineName;
+use serde_json::Value;
+
+use crate::{
+    args::Output,
+    client::Client,
+    output::{self, Table},
+};
+
+/// Shows a status once, or again and again.
+pub(super) fn show(client: &Client, name: &PipelineName, watch: Option<u64>, output: Output) -> Result<()> {
+    loop {
+        let status: Value = client.get(&format!("pipelines/{name}/status"))?;
+        match output {
+            Output::Json => output::json(&status)?,
+            Output::Text => print(&status)?,
+        }
+        let Some(seconds) = watch else { return Ok(()) };
+        thread::sleep(Duration::from_secs(seconds.max(1)));
+        if output == Output::Text {
+            output::line("")?;
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn float(value: &Value, name: &str) -> f64 {
+    value.get(name).and_then(Value::as_f64).unwrap_or_default()
+}
+
+fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn print(status: &Value) -> Result<()> {
+    let state = text(status, "state");
+    match status.get("reason").and_then(Value::as_str) {
+        Some(reason) => output::line(format_args!("{} is {state}: {reason}", text(status, "pipeline")))?,
+        None => output::line(format_args!("{} is {state}", text(status, "pipeline")))?,
+    }
+    output::line(format_args!(
+        "records in {}, out {}; bytes in {}, out {}; restarts {}",
+        output::count(number(status, "records_in")),
+        output::count(number(status, "records_out")),
+        output::bytes(number(status, "bytes_in")),
+        output::bytes(number(status, "bytes_out")),
+        number(status, "restarts"),
+    ))?;
+    if let Some(commits) = status.get("commits") {
+        output::line(format_args!(
+            "commits {}, aborted {}; latency p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+            output::count(number(commits, "count")),
+            number(commits, "aborted"),
+            float(commits, "p50_ms"),
+            float(commits, "p99_ms"),
+            float(commits, "max_ms"),
+        ))?;
+    }
+    let mut steps = Table::new(&["step", "operator", "in", "out", "dropped", "skipped", "dead", "busy s"]);
+    for step in items(status, "steps") {
+        steps.row([
+            text(step, "step").into(),
+            text(step, "operator").into(),
+            output::count(number(step, "records_in")),
+            output::count(number(step, "records_out")),
+            output::count(number(step, "records_dropped")),
+            output::count(number(step, "records_skipped")),
+            output::count(number(step, "records_dead_lettered")),
+            format!("{:.1}", float(step, "busy_seconds")),
+        ]);
+    }
+    if !items(status, "steps").is_empty() {
+        output::line("")?;
+        steps.print()?;
+    }
+    let mut tasks = Table::new(&["stage", "partition", "worker", "lag", "state", "finished"]);
+    for task in items(status, "tasks") {
+        let lag = task.get("lag").and_then(Value::as_object);
+        let lag: i64 = lag.map(|topics| topics.values().filter_map(Value::as_i64).sum()).unwrap_or_default();
+        tasks.row([
+            text(task, "stage").into(),
+            number(task, "partition").to_string(),
+            number(task, "worker").to_string(),
+            lag.to_string(),
+            output::bytes(number(task, "state_bytes")),
+            if task.get("finished").and_then(Value::as_bool) == Some(true) { "yes" } else { "no" }.into(),
+        ]);
+    }
+    if !items(status, "tasks").is_empty() {
+        output::line("")?;
+        tasks.print()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! `millstream plugin`: building operators and managing them on a server.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Subcommand;
+use millstream_api::describe_operator;
+use millstream_types::OperatorRef;
+use millstream_wasm::{EngineConfig, Limits, WasmHost};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Output, ServerArgs},
+    client::Client,
+    components::{self, WasmLoader},
+    failure::{Failure, INVALID},
+    output::{self, Table},
+    project,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Builds an operator project and checks the component.
+    #[command(
+        after_help = "Examples:\n  millstream plugin build operators/score\n  millstream plugin build . --to score.wasm"
+    )]
+    Build {
+        /// The project's directory.
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+        /// Also copy the component here.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Registers a component on a server; a project is built first.
+    #[command(after_help = "\
+A version never changes: pushing other bytes under the same name and version is refused.
+
+Examples:
+  millstream plugin push operators/score
+  millstream plugin push score.wasm --as score@2.0.0")]
+    Push {
+        /// A component (.wasm) or a project's directory.
+        path: PathBuf,
+        /// Name and version; those of the package where a project is given.
+        #[arg(long = "as", value_name = "NAME@VERSION")]
+        operator: Option<OperatorRef>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Lists the plugins of a server.
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Shows what a plugin declares: one of a server, or a file.
+    #[command(
+        after_help = "Examples:\n  millstream plugin inspect score@1.0.0\n  millstream plugin inspect ./score.wasm"
+    )]
+    Inspect {
+        /// NAME@VERSION, or a component (.wasm) or project directory.
+        plugin: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Removes a plugin that no pipeline uses.
+    Rm {
+        /// Which one.
+        #[arg(value_name = "NAME@VERSION")]
+        operator: OperatorRef,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+pub(crate) fn run(command: PluginCommand, output: Output) -> Result<()> {
+    match command {
+        PluginCommand::Build { directory, to } => build(&directory, to.as_deref(), output),
+        PluginCommand::Push { path, operator, server } => push(&Client::new(&server.url)?, &path, operator, output),
+        PluginCommand::List { server } => list(&Client::new(&server.url)?, output),
+        PluginCommand::Inspect { plugin, server } => inspect(&plugin, &server, output),
+        PluginCommand::Rm { operator, server } => {
+            Client::new(&server.url)?.delete(&path_of(&operator))?;
+            done(output, json!({ "removed": operator }), &format!("removed {operator}"))
+        }
+    }
+}
+
+/// Says what was done.
+pub(crate) fn done(output: Output, value: Value, text: &str) -> Result<()> {
+    match output {
+        Output::Json => output::json(&value),
+        Output::Text => output::line(text),
+    }
+}
+
+fn path_of(operator: &OperatorRef) -> String {
+    format!("plugins/{}/{}", operator.name(), operator.version())
+}
+
+/// An engine without a cache, for looking at single components.
+fn loader() -> Result<WasmLoader> {
+    Ok(WasmLoader { engine: WasmHost::new(EngineConfig::default())?, limits: Limits::default() })
+}
+
+fn build(directory: &Path, to: Option<&Path>, output: Output) -> Result<()> {
+    let built = project::build(directory)?;
+    let (bytes, _) = components::component(&built.wasm)?;
+    let plugin = components::load(&loader()?, &bytes, &directory.display().to_string())?;
+    if let Some(to) = to {
+        std::fs::write(to, &bytes)
+            .map_err(|error| Failure::new(INVALID, format!("cannot write {}: {error}", to.display())))?;
+    }
+    let path = to.unwrap_or(&built.wasm);
+    let value = json!({
+        "path": path, "name": built.name, "version": built.version, "digest": plugin.digest(), "size_bytes": bytes.len(),
+        "description": describe_operator(plugin.description(), &plugin.imports()),
+    });
+    done(output, value, &format!("{} ({}, {})", path.display(), output::bytes(bytes.len() as u64), plugin.digest()))
+}
+
+fn push(client: &Client, path: &Path, operator: Option<OperatorRef>, output: Output) -> Result<()> {
+    let (file, own_name) = if path.is_dir() {
+        let built = project::build(path)?;
+        let own_name = if operator.is_none() { Some(built.operator()?) } else { None };
+        (built.wasm, own_name)
+    } else {
+        (path.to_owned(), None)
+    };
+    let operator = operator.or(own_name).ok_or_else(|| {
+        Failure::new(INVALID, "a component has no name of its own").hint("give one with --as NAME@VERSION")
+    })?;
+    let (bytes, _) = components::component(&file)?;
+    let (created, plugin) = upload(client, &operator, &bytes)?;
+    let digest = plugin.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = if created {
+        format!("registered {operator} ({digest})")
+    } else {
+        format!("{operator} is registered already ({digest})")
+    };
+    done(output, plugin, &text)
+}
+
+/// Registers a component and tells whether it is new.
+pub(crate) fn upload(client: &Client, operator: &OperatorRef, bytes: &[u8]) -> Result<(bool, Value)> {
+    client.put(&path_of(operator), "application/wasm", bytes)
+}
+
+fn list(client: &Client, output: Output) -> Result<()> {
+    let plugins: Vec<Value> = client.get("plugins")?;
+    if output == Output::Json {
+        return output::json(&plugins);
+    }
+    let mut table = Table::new(&["plugin", "world", "size", "states", "used by", "digest"]);
+    for plugin in &plugins {
+        let names = |value: Option<&Value>| {
+            let list = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let names: Vec<_> =
+                list.iter().filter_map(|item| item.as_str().or_else(|| item.get("name")?.as_str())).collect();
+            if names.is_empty() { "-".into() } else { names.join(",") }
+        };
+        let text = |name: &str| plugin.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        table.row([
+            text("operator"),
+            text("world"),
+            output::bytes(plugin.get("size_bytes").and_then(Value::as_u64).unwrap_or_default()),
+            names(plugin.get("description").and_then(|description| description.get("states"))),
+            names(plugin.get("used_by")),
+            text("digest").chars().take("sha256:".len() + 12).collect(),
+        ]);
+    }
+    table.print()
+}
+
+fn inspect(plugin: &str, server: &ServerArgs, output: Output) -> Result<()> {
+    let value = match plugin.parse::<OperatorRef>() {
+        Ok(operator) => Client::new(&server.url)?.get(&path_of(&operator))?,
+        Err(_) => {
+            let (bytes, file) = components::component(Path::new(plugin))?;
+            let loaded = components::load(&loader()?, &bytes, plugin)?;
+            json!({
+                "path": file, "digest": loaded.digest(), "size_bytes": bytes.len(), "world": loaded.world(),
+                "description": describe_operator(loaded.description(), &loaded.imports()),
+            })
+        }
+    };
+    match output {
+        Output::Json => output::json(&value),
+        Output::Text => output::line(format_args!("{value:#}")),
+    }
+}
