@@ -6,6 +6,6 @@ mod payments;
 mod task;
 
 pub use guests::guest;
-pub use native::{NativeFactory, keyed_sum, pass_through};
+pub use native::{NativeFactory, keyed_sum, keyed_sum_alone, pass_through};
 pub use payments::payments;
 pub use task::Task;

@@ -12,7 +12,7 @@ const TAIL_BYTES: usize = 4096;
 /// How much a line matters, in the host's terms.
 pub(crate) use tracing::Level;
 
-/// The log of one instance. Shared with the streams that the guest prints to.
+/// The log of one instance and its successors. Shared with the streams that the guest prints to.
 #[derive(Debug)]
 pub(crate) struct GuestLog {
     operator: String,
@@ -129,7 +129,12 @@ impl GuestLog {
         if dropped > 0 {
             self.emit(Level::WARN, &format!("{dropped} lines over the rate limit were dropped"));
         }
-        self.emit(level, cut(message, self.line_bytes));
+        let message = cut(message, self.line_bytes);
+        if message.contains(['\n', '\r']) {
+            self.emit(level, &message.replace(['\n', '\r'], " "));
+        } else {
+            self.emit(level, message);
+        }
     }
 
     fn emit(&self, level: Level, message: &str) {
@@ -140,6 +145,15 @@ impl GuestLog {
             Level::INFO => tracing::info!(target: "millstream::guest", operator, step, "{message}"),
             Level::WARN => tracing::warn!(target: "millstream::guest", operator, step, "{message}"),
             Level::ERROR => tracing::error!(target: "millstream::guest", operator, step, "{message}"),
+        }
+    }
+
+    /// Writes what was printed of lines that will not end any more, as their instance is gone.
+    pub(crate) fn end_lines(&self) {
+        let mut inner = self.inner.lock();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let line = std::mem::take(inner.pending(stream));
+            self.printed(&mut inner, stream, &line);
         }
     }
 

@@ -25,11 +25,11 @@ const RESULT_OVERHEAD_BYTES: usize = 64 << 10;
 /// What a guest says is kept up to here.
 const MESSAGE_BYTES: usize = 4 << 10;
 
-/// Who an instance is, for its log, its metrics and its states.
+/// Who an instance is: its log, its metrics and its states. Its successors are the same, so that a guest
+/// which traps all the time keeps to the rate of its log.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    operator: String,
-    step: String,
+    log: Arc<GuestLog>,
     pub(crate) states: Arc<[DeclaredState]>,
     metrics: Arc<MetricNames>,
 }
@@ -41,8 +41,7 @@ impl Identity {
             declaration: declaration.clone(),
         });
         Self {
-            operator: operator.to_owned(),
-            step: step.to_owned(),
+            log: Arc::new(GuestLog::new(operator.to_owned(), step.to_owned(), limits)),
             states: declared.collect(),
             metrics: Arc::new(MetricNames::new(limits)),
         }
@@ -70,9 +69,8 @@ impl Instance {
         identity: &Identity,
         limits: &Limits,
     ) -> Result<Self, OperatorError> {
-        let log = Arc::new(GuestLog::new(identity.operator.clone(), identity.step.clone(), limits));
         let metrics = BatchMetrics::new(Arc::clone(&identity.metrics), limits);
-        let data = GuestData::new(log, metrics, Arc::clone(&identity.states), limits);
+        let data = GuestData::new(Arc::clone(&identity.log), metrics, Arc::clone(&identity.states), limits);
         let mut store = Store::new(&host.engine, data);
         store.limiter(|data| &mut data.limiter);
         store.set_hostcall_fuel(limits.output_bytes.saturating_add(RESULT_OVERHEAD_BYTES));
@@ -161,5 +159,11 @@ impl Instance {
             Ok(output) => Ok(output),
             Err(reason) => Err(OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned())),
         }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.store.data().log.end_lines();
     }
 }

@@ -1,5 +1,7 @@
 //! Compiled code is kept, and never trusted unseen.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};

@@ -1,5 +1,7 @@
 //! A guest sees what the contract promises, and its answer arrives whole.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use millstream_operator::{GuestMetric, OperatorError, RecordFailure};

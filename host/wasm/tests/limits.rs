@@ -1,5 +1,7 @@
 //! A guest that misbehaves costs one error, and the next batch works.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use std::time::Duration;

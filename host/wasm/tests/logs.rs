@@ -1,5 +1,7 @@
 //! What a guest logs and prints reaches the host's log, line by line and within a rate.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Answers that break the contract are refused with what is wrong.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use millstream_operator::OperatorError;

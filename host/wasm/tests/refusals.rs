@@ -1,5 +1,7 @@
 //! A component that cannot be an operator is refused with every reason.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // helpers of tests, not only tests
+
 mod support;
 
 use millstream_wasm::{EngineConfig, Limits, Refusal, WasmHost};
