@@ -58,3 +58,8 @@ pub mod prelude {
         Context, Error, NoConfig, Operator, Output, Record, Result, ResultExt as _, State, ensure, fail, log, operator,
     };
 }
+
+/// The programs of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/operators.md")]
+struct Guide;

@@ -281,6 +281,9 @@ mod tests {
     use super::*;
     use crate::contract::BatchInput;
 
+    /// Source, key, value, event time.
+    type Row<'a> = (u32, Option<&'a [u8]>, Option<&'a [u8]>, i64);
+
     const KEYS: [&[u8]; 4] = [b"a", b"bb", b"ccc", b"dddd"];
 
     fn frame() -> Frame {
@@ -296,7 +299,7 @@ mod tests {
         Frame::new(BatchInput { batch, groups, group_keys, states: Vec::new(), watermark: 0 }, false).0
     }
 
-    fn rows(output: &OutputBatch) -> Vec<(u32, Option<&[u8]>, Option<&[u8]>, i64)> {
+    fn rows(output: &OutputBatch) -> Vec<Row<'_>> {
         let (keys, values) = (Column::new(&output.batch.keys), Column::new(&output.batch.values));
         let row = |row| {
             let source = crate::column::le_u32(&output.sources, row).unwrap();
@@ -341,9 +344,9 @@ mod tests {
         for mix in 0..6_usize.pow(4) {
             let frame = frame();
             let mut builder = OutputBuilder::default();
-            let mut expected: Vec<(u32, Option<&[u8]>, Option<&[u8]>, i64)> = Vec::new();
-            for source in 0..4 {
-                let (index, key, time) = (source as u32, Some(KEYS[source]), source as i64);
+            let mut expected: Vec<Row<'_>> = Vec::new();
+            for (source, key) in KEYS.iter().enumerate() {
+                let (index, key, time) = (source as u32, Some(*key), source as i64);
                 match mix / 6_usize.pow(source as u32) % 6 {
                     0 => {}
                     1 => {

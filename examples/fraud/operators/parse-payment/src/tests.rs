@@ -56,7 +56,7 @@ fn what_is_no_payment_fails_with_the_reason() {
     without_user.as_object_mut().unwrap().remove("user_id");
     let bad = [
         (Input::bytes("{"), "EOF while parsing"),
-        (Input::bytes(&b"\xff"[..]), "expected value"),
+        (Input::bytes(&b"\xff"[..]), "the value is not UTF-8: invalid utf-8 sequence"),
         (Input::tombstone(), "the record has no value"),
         (Input::json(&without_user), "missing field `user_id`"),
         (with("payment_id", json!(null)), "`payment_id` is null"),
