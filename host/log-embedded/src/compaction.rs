@@ -37,8 +37,7 @@ pub(crate) fn run(shared: &Shared, partition: &EmbeddedPartition, stopped: &dyn 
         return Ok(0);
     }
     let mut freed = 0;
-    loop {
-        let Some(last) = map_keys(shared, partition, stopped)? else { break };
+    while let Some(last) = map_keys(shared, partition, stopped)? {
         let Some(freed_now) = rewrite(shared, partition, &last, stopped)? else { break };
         freed += freed_now;
         mark_compacted(shared, partition, &last)?;

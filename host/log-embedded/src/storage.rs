@@ -26,6 +26,9 @@ use crate::{
 
 type Partitions = Arc<[Arc<EmbeddedPartition>]>;
 
+/// Key and value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// Where the embedded log keeps everything.
 pub(crate) struct EmbeddedStorage {
     // Dropped first: its thread holds the other.
@@ -291,7 +294,7 @@ fn get(db: &Database, key: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
     db.get(key).map_err(|error| database(&error))
 }
 
-fn with_prefix(db: &Database, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError> {
+fn with_prefix(db: &Database, prefix: &[u8]) -> Result<Vec<Entry>, LogError> {
     let end = keys::after_prefix(prefix);
     let entries: Result<Vec<_>, DatabaseError> = db.iter_from(prefix, Some(&end)).collect();
     entries.map_err(|error| database(&error))

@@ -1,10 +1,12 @@
 //! Retention, purging and compaction, with the clock in hand.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // These are tests.
+
+use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use millstream_log::{
     ErrorKind, Log, PollEvent, Routing, StartPosition, StateDelta, TopicSpec,
-    contract::{Seen, Worker, expect_kind, produce, read_exactly, record, spec},
+    contract::{Seen, Worker, expect_kind, produce, read_exactly, record, spec, until},
 };
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_types::{ManualClock, RecordBatch, RecordRef, TopicPartition};
@@ -195,7 +197,7 @@ fn a_session_reads_across_the_gaps_of_compaction() {
     let expected: Vec<i64> = (0..1000).step_by(10).chain([999]).collect();
     assert_eq!(offsets, expected);
     worker.commit().expect("committed");
-    assert!(!log.has_unread("group", &[users.clone()]).expect("readable"));
+    assert!(!log.has_unread("group", std::slice::from_ref(&users)).expect("readable"));
     assert!(matches!(worker.session.poll(Duration::ZERO), Ok(PollEvent::Idle)));
     let at = TopicPartition::new(users, 0);
     worker.session.start(&[(at, Some(985))]).expect("a gap is within the topic");
@@ -286,4 +288,59 @@ fn an_unknown_purge_setting_is_refused_and_settings_of_other_logs_are_not() {
     wanted.settings.clear();
     wanted.settings.insert("min.insync.replicas".into(), "2".into());
     assert!(log.create_topic(&wanted).expect("created"));
+}
+
+#[test]
+fn the_cleaner_works_by_itself() {
+    let mut fixture = Fixture::new();
+    fixture.config.clean_interval = Some(Duration::from_millis(1));
+    let log = fixture.open();
+    let mut wanted = TopicSpec::new("p.step.repartition", 1);
+    wanted.settings.insert("purge".into(), "consumed".into());
+    let repartition = topic(&log, wanted);
+    write(&log, &repartition, "k", Some("v"));
+    let mut worker = Worker::open(&log, &spec("group", "a", &[&repartition])).join(1);
+    worker.read(1);
+    worker.commit().expect("committed");
+    until("the purge", || {
+        worker.session.poll(Duration::from_millis(50)).expect("sound");
+        bounds(&log, &repartition) == (1, 1)
+    });
+}
+
+#[test]
+fn readers_and_writers_do_not_notice_compaction() {
+    let mut fixture = Fixture::new();
+    fixture.config.tail_bytes = 0;
+    let log = fixture.open();
+    let users = topic(&log, TopicSpec::new("users", 1).compacted());
+    let commits = 400_u32;
+    let writing = {
+        let (log, users) = (log.clone(), users.clone());
+        thread::spawn(move || {
+            for number in 0..commits {
+                write(&log, &users, &format!("user-{}", number % 23), Some(&number.to_string()));
+            }
+        })
+    };
+    let cleaning = {
+        let (log, users) = (log.clone(), users.clone());
+        thread::spawn(move || {
+            while bounds(&log, &users).1 < i64::from(commits) {
+                log.clean().expect("cleaned");
+            }
+        })
+    };
+    let mut worker = Worker::open(&log, &spec("group", "a", &[&users])).join(1);
+    until("the last record", || {
+        worker.step(Duration::from_millis(500)).expect("sound");
+        worker.seen.last().is_some_and(|seen| seen.text() == (commits - 1).to_string())
+    });
+    writing.join().expect("no panic");
+    cleaning.join().expect("no panic");
+    assert!(worker.seen.is_sorted_by(|a, b| a.offset < b.offset), "nothing twice");
+    let found: BTreeMap<_, _> = worker.seen.iter().map(|seen| (seen.key.clone(), seen.text())).collect();
+    let expected: BTreeMap<_, _> =
+        (0..commits).map(|number| (Some(format!("user-{}", number % 23).into_bytes()), number.to_string())).collect();
+    assert_eq!(found, expected);
 }

@@ -1,5 +1,7 @@
 //! The contract of every log, on the embedded one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // These are tests.
+
 use std::sync::Arc;
 
 use millstream_log::{Log, contract::LogUnderTest};

@@ -1,5 +1,7 @@
 //! The directory: its lock, crashes, a full disk, damage, and many workers at once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // These are tests.
+
 use std::{
     collections::BTreeSet,
     env, fs,

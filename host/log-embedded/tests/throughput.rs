@@ -1,6 +1,8 @@
 //! What a record costs through append, commit and poll. Run by hand, pinned to one core for a number that
 //! compares: `taskset -c 0 cargo test --release -p millstream-log-embedded --test throughput -- --ignored --nocapture`
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // These are tests.
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
