@@ -1,6 +1,8 @@
 //! Pipeline files and what is made of them: the plan as it is drawn, or the errors. `MILLSTREAM_BLESS=1`
 //! writes what is made of them now as what is expected.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 mod catalog;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The schema and the parser know the same fields.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
 use std::collections::BTreeSet;
 
 use millstream_pipeline::{json_schema, parse};

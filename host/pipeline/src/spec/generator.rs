@@ -56,7 +56,7 @@ fn one() -> u32 {
 
 /// How one field is made.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FieldTemplate {
     /// Unique over all splits and dense over each round of them: `start` + the record's overall number.
     Sequence {
