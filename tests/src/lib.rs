@@ -2,13 +2,47 @@
 //!
 //! Nothing here knows the inside of Millstream: what a user cannot do, these tests do not either.
 
+mod client;
+mod command;
 mod guests;
+mod payments;
 mod server;
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
+use anyhow::{Result, bail};
+
+pub use client::{Answer, Client};
+pub use command::{Ran, Running, millstream, run, signal};
 pub use guests::{fraud_operator, operators_of};
-pub use server::{Answer, Server, ServerOptions};
+pub use payments::{Scores, payments, value_of};
+pub use server::{Server, ServerOptions};
+
+/// How long anything is waited for. Far above what it takes, so that only what never comes fails a test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `condition` holds.
+///
+/// # Errors
+/// When it does not in two minutes, or cannot be asked.
+pub fn until(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    let mut last = None;
+    while Instant::now() < end {
+        match condition() {
+            Ok(true) => return Ok(()),
+            Ok(false) => last = None,
+            Err(error) => last = Some(error),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    bail!("waited in vain until {what}{}", last.map_or_else(String::new, |error| format!(": {error:#}")))
+}
 
 /// The repository.
 pub fn repository() -> PathBuf {

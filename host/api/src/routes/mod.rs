@@ -38,7 +38,8 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/metrics", get(operations::metrics))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(TraceLayer::new_for_http())
+        // Faults are logged where they happen; a 503 of `/readyz` is none.
+        .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(server)
 }
 
