@@ -16,7 +16,7 @@ use rocksdb::{DB, ReadOptions, WriteOptions, checkpoint::Checkpoint};
 pub use batch::WriteBatch;
 pub use config::DatabaseConfig;
 pub(crate) use config::quiet;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, EntryRef};
 pub use error::DatabaseError;
 
 /// An open database; it holds the lock on its directory until it is dropped. Shared freely between threads.

@@ -12,7 +12,7 @@ pub enum StateError {
     /// The store could not be read or written.
     #[error("state store: {0}")]
     Store(String),
-    /// What is stored cannot be understood: another format, or broken bytes.
-    #[error("stored state is damaged: {0}")]
+    /// What is stored cannot be understood: another format than the declared one, or broken bytes.
+    #[error("stored state cannot be used: {0}")]
     Corrupt(String),
 }

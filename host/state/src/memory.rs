@@ -114,7 +114,7 @@ impl StateBackends for MemoryBackends {
         let below = format!("{task}/");
         let removed = |name: &str| name == task || name.starts_with(&below);
         if let Some((open, _)) = tasks.iter().find(|(name, contents)| removed(name) && contents.lock().open) {
-            return Err(StateError::Store(format!("the state of task {open} is open")));
+            return Err(StateError::InUse(format!("the state of task {open} is open")));
         }
         tasks.retain(|name, _| !removed(name));
         Ok(())

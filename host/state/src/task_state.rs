@@ -230,8 +230,8 @@ fn check_catalog(
         return Ok(true);
     }
     let with = |entry: CatalogEntry| if entry.expires { "with" } else { "without" };
-    Err(StateError::Misuse(format!(
-        "state {:#x} is stored as {:?} state {} a time to live and used as {:?} state {} one",
+    Err(StateError::Corrupt(format!(
+        "state {:#x} is stored as {:?} state {} a time to live and declared as {:?} state {} one",
         id.0,
         stored.kind,
         with(stored),

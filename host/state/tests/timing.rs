@@ -12,6 +12,10 @@ use std::{
 use millstream_state::{CacheBudget, KeyGroups, MemoryBackend, StateHandle, StateId, StateKind, TaskState};
 use millstream_types::BytesColumn;
 
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEYS: u64 = 20_000;
 const ROWS: usize = 1_000;
 const BATCHES: usize = 20_000;

@@ -6,6 +6,9 @@ use rocksdb::DBRawIterator;
 
 use super::DatabaseError;
 
+/// A key and its value.
+pub type EntryRef<'a> = (&'a [u8], &'a [u8]);
+
 /// Entries in key order as they were when the cursor was made.
 ///
 /// [`Self::next_entry`] lends each entry without copying it; as an [`Iterator`] a cursor gives copies.
@@ -30,7 +33,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// When the database cannot be read; the cursor is then at its end.
-    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>, DatabaseError> {
+    pub fn next_entry(&mut self) -> Result<Option<EntryRef<'_>>, DatabaseError> {
         match (self.started, self.backward) {
             (false, _) => self.started = true,
             (true, false) => self.raw.next(),

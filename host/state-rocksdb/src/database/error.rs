@@ -70,8 +70,9 @@ impl DatabaseError {
 impl From<DatabaseError> for StateError {
     fn from(error: DatabaseError) -> Self {
         match error {
+            DatabaseError::InUse { .. } => Self::InUse(error.to_string()),
             DatabaseError::Corrupt { .. } => Self::Corrupt(error.to_string()),
-            _ => Self::Store(error.to_string()),
+            DatabaseError::DiskFull { .. } | DatabaseError::Io { .. } => Self::Store(error.to_string()),
         }
     }
 }

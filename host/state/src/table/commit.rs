@@ -17,8 +17,17 @@ impl Table {
         self.pending_bytes
     }
 
+    /// The number of entries that the next delta has.
+    pub(crate) fn uncommitted_entries(&self) -> usize {
+        self.dirty.len() + self.in_flight.len()
+    }
+
+    pub(crate) fn pending_entries(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(crate) fn has_uncommitted(&self) -> bool {
-        !(self.dirty.is_empty() && self.in_flight.is_empty())
+        self.uncommitted_entries() > 0
     }
 
     /// Appends every entry that is not committed. Those of a delta that was taken before and never

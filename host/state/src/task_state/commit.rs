@@ -20,7 +20,10 @@ impl TaskState {
     /// of it. No call may be open.
     pub fn take_delta(&mut self) -> (BytesColumn, BytesColumn) {
         debug_assert!(!self.in_call, "a delta is taken between calls");
-        let (mut keys, mut values) = (BytesColumn::new(), BytesColumn::new());
+        let entries = self.tables().map(Table::uncommitted_entries).sum();
+        let bytes = self.uncommitted_bytes() / 2;
+        let mut keys = BytesColumn::with_capacity(entries, bytes);
+        let mut values = BytesColumn::with_capacity(entries, bytes);
         self.tables_mut().for_each(|table| table.take_delta(&mut keys, &mut values));
         (keys, values)
     }
@@ -59,7 +62,8 @@ impl TaskState {
         let mut tables: Vec<&mut Table> =
             [&mut self.runtime, &mut self.catalog].into_iter().chain(&mut self.states).collect();
         tables.sort_unstable_by_key(|table| table.id);
-        let mut keys = BytesColumn::new();
+        let entries = tables.iter().map(|table| table.pending_entries()).sum();
+        let mut keys = BytesColumn::with_capacity(entries, entries * 24);
         tables.iter_mut().for_each(|table| table.sort_pending(&mut keys));
         {
             let values = tables.iter().flat_map(|table| table.pending_values());
