@@ -65,7 +65,7 @@ fn pipelines(text: &mut Exposition, views: &[StatusView]) {
     for view in views {
         let commits = &view.status.commits;
         for (quantile, ms) in [("0.5", commits.p50_ms), ("0.99", commits.p99_ms), ("1", commits.max_ms)] {
-            text.sample(name, &[("pipeline", &view.status.pipeline), ("quantile", quantile)], ms / 1000.0);
+            text.sample(name, &[("pipeline", &view.status.pipeline), ("quantile", quantile)], seconds(ms));
         }
     }
 }
@@ -80,7 +80,7 @@ fn workers(text: &mut Exposition, views: &[StatusView]) {
     text.family("millstream_worker_silent_seconds", "gauge", "Time since the worker last came round its loop.");
     for (view, worker) in workers() {
         let labels = [("pipeline", view.status.pipeline.as_str()), ("worker", &worker.worker.to_string())];
-        text.sample("millstream_worker_silent_seconds", &labels, worker.silent_ms as f64 / 1000.0);
+        text.sample("millstream_worker_silent_seconds", &labels, seconds(worker.silent_ms as f64));
     }
 }
 
@@ -176,6 +176,11 @@ fn tasks(text: &mut Exposition, views: &[StatusView]) {
         ];
         text.sample("millstream_task_state_bytes", &labels, task.state_bytes);
     }
+}
+
+/// Milliseconds as seconds, to the microsecond.
+fn seconds(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1_000_000.0
 }
 
 /// Text in the making. Writing to a string cannot fail.

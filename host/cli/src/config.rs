@@ -20,7 +20,7 @@ const DEFAULT_DATA_DIR: &str = "millstream-data";
 
 /// The file as it is written. Sizes are such as `64MiB`, durations such as `10s`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct File {
     data_dir: Option<PathBuf>,
     registry: Option<String>,
@@ -33,7 +33,7 @@ struct File {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct KafkaSection {
     bootstrap: Option<String>,
     properties: BTreeMap<String, String>,
@@ -44,7 +44,7 @@ struct KafkaSection {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct MemorySection {
     cache: Option<String>,
     blocks: Option<String>,
@@ -52,7 +52,7 @@ struct MemorySection {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct GuestSection {
     component: Option<String>,
     memory: Option<String>,
@@ -64,7 +64,7 @@ struct GuestSection {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct ApiSection {
     body: Option<String>,
     stuck_after: Option<String>,
@@ -131,8 +131,14 @@ impl HostConfig {
 fn read(path: &Path) -> Result<File> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(INVALID, format!("cannot read {}: {error}", path.display())))?;
-    marked_yaml::from_yaml(0, &text)
-        .map_err(|error| Failure::new(INVALID, format!("{} is not a configuration: {error}", path.display())).into())
+    marked_yaml::from_yaml(0, &text).map_err(|error| {
+        let place = match &error {
+            marked_yaml::FromYamlError::FromNode(error) => error.start_mark(),
+            marked_yaml::FromYamlError::ParseYaml(_) => None,
+        };
+        let place = place.map(|mark| format!(":{}:{}", mark.line(), mark.column())).unwrap_or_default();
+        Failure::new(INVALID, format!("{}{place}: {error}", path.display())).into()
+    })
 }
 
 /// Reads single settings, and says which one is wrong.
@@ -232,9 +238,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for (yaml, named) in
-            [("data-dirr: x", "data-dirr"), ("guests:\n  memory: lots", "guests.memory"), ("kafka: 3", "kafka")]
-        {
+        for (yaml, named) in [
+            ("data-dirr: x", ":1:1: data-dirr"),
+            ("guests:\n  memory: lots", "guests.memory"),
+            ("kafka: 3", ":1:8: kafka"),
+        ] {
             let error = load(yaml, &HostArgs::default()).expect_err(yaml).to_string();
             assert!(error.contains(named), "{error}");
         }

@@ -45,6 +45,8 @@ fn standalone(manifest: &str, workspace: &str) -> String {
             in_package = line == "[package]";
             // Lints are the SDK's own matter, not that of a project that uses it.
             if line.starts_with("[lints") {
+                let end = text.rfind("\n\n").filter(|at| text[*at..].trim_start().starts_with('#')).map(|at| at + 2);
+                text.truncate(end.unwrap_or(text.len()));
                 while lines.next_if(|line| !line.starts_with('[')).is_some() {}
                 continue;
             }

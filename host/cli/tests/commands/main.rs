@@ -1,5 +1,7 @@
 //! The binary as its users call it: what it prints, where, and with which exit code.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends where it fails")]
+
 mod harness;
 mod offline;
 mod runs;
