@@ -72,7 +72,6 @@ impl Place {
 pub(crate) struct Status {
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
-    pub(crate) records_in: u64,
     pub(crate) records_out: u64,
     pub(crate) commits: Commits,
     pub(crate) steps: Vec<Step>,
@@ -195,10 +194,9 @@ impl Server {
 
     /// The newest record of a topic, as text.
     pub(crate) fn newest(&self, topic: &str) -> Result<Option<String>> {
-        let url = format!("{}/api/v1/topics/{topic}/records?last=1", self.url);
-        let lines = self.agent.get(&url).call()?.body_mut().read_to_string()?;
-        let Some(Ok(record)) = lines.lines().next().map(serde_json::from_str::<Value>) else { return Ok(None) };
-        Ok(record.get("value").map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        let answer = self.get(&format!("topics/{topic}/records?last=1"))?;
+        let value = answer.pointer("/records/0/value");
+        Ok(value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
     }
 
     pub(crate) fn wait_until_running(&self, pipeline: &str) -> Result<()> {
@@ -282,7 +280,10 @@ fn spawn(binary: &Path, place: &Place, address: &str) -> Result<Child> {
     if let Some(bootstrap) = &place.kafka {
         command.arg("--kafka").arg(bootstrap);
     }
-    command.env("MILLSTREAM_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .env("MILLSTREAM_LOG", std::env::var("MILLSTREAM_LOG").unwrap_or_else(|_| "warn".into()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command.spawn().with_context(|| format!("cannot start {}", binary.display()))
 }
 
