@@ -26,8 +26,8 @@ LAYERS = {
     "state-rocksdb": ["types", "state"],
     "operator": ["types", "state"],
     "wasm": ["types", "state", "operator"],
-    "pipeline": ["types", "operator"],
-    "connector": ["types", "pipeline"],
+    "pipeline": ["types", "state", "operator"],
+    "connector": ["types", "operator", "pipeline"],
     "log": ["types"],
     "log-embedded": ["types", "log", "state-rocksdb"],
     "log-kafka": ["types", "log"],
@@ -38,7 +38,7 @@ LAYERS = {
     "guest": ["guest-macros"],
 }
 # They stand above everything and are shipped to nobody.
-OUTSIDE = {"cli", "tests", "benches"}
+OUTSIDE = {"cli", "tests", "benches", "fraud-demo"}
 
 LICENCES = {
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0",

@@ -185,13 +185,16 @@ impl GroupConsumer {
         self.view.committed_positions(&self.consumer, partitions, SERVE_INTERVAL)
     }
 
-    /// Begins to read, or goes back (or on) to another position where it already reads.
+    /// Begins to read, or goes back (or on) to another position where it already reads. From partitions
+    /// that the group wants back nothing more is read.
     pub(crate) fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)], latest: bool) -> Result<(), LogError> {
+        let partitions: Vec<&(TopicPartition, Option<i64>)> =
+            partitions.iter().filter(|(partition, _)| !self.revoking.contains(partition)).collect();
         let asked: Vec<TopicPartition> = partitions.iter().map(|(partition, _)| partition.clone()).collect();
         let bounds = self.view.bounds(&asked, Isolation::Committed)?;
         let mut fresh = Vec::new();
         let mut moved = Vec::new();
-        for ((partition, position), bounds) in partitions.iter().zip(bounds) {
+        for ((partition, position), bounds) in partitions.into_iter().zip(bounds) {
             let position = match position {
                 Some(position) => {
                     check_position(partition, *position, bounds)?;
@@ -205,12 +208,11 @@ impl GroupConsumer {
         }
         if !moved.is_empty() {
             self.seek(&moved)?;
+            moved.iter().for_each(|(partition, position)| self.gather.start(partition, *position));
         }
         if !fresh.is_empty() {
             self.add(&fresh)?;
-        }
-        for (partition, position) in moved.iter().chain(&fresh) {
-            self.gather.start(partition, *position);
+            fresh.iter().for_each(|(partition, position)| self.gather.start(partition, *position));
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Kafka as a log.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use millstream_log::{
     ErrorKind, Log, LogError, LogSession, SessionSpec, StartPosition, TopicInfo, TopicReader, TopicSpec, TopicWriter,
@@ -113,6 +116,42 @@ impl Log for KafkaLog {
             partitions.extend((0..count).map(|number| TopicPartition::new(topic.clone(), number)));
         }
         self.view.group_positions(group, &partitions)
+    }
+
+    /// What is behind a position may be nothing but markers of transactions: reading on tells.
+    fn has_unread(&self, group: &str, topics: &[Arc<str>]) -> Result<bool, LogError> {
+        let committed = self.group_positions(group, topics)?;
+        let mut behind = Vec::new();
+        for topic in topics {
+            let Some(info) = self.topic(topic)? else { continue };
+            for (number, (first, end)) in (0..).zip(info.offsets) {
+                let partition = TopicPartition::new(topic.clone(), number);
+                let at = committed.iter().find(|(of, _)| *of == partition).map_or(first, |(_, at)| *at);
+                if at < end {
+                    behind.push((partition, at, end));
+                }
+            }
+        }
+        if behind.is_empty() {
+            return Ok(false);
+        }
+        let begin = behind.iter().map(|(partition, at, _)| (partition.clone(), *at)).collect();
+        let mut reader = KafkaReader::at(&self.config, begin)?;
+        let patience = Instant::now() + self.config.request_timeout * 3;
+        loop {
+            if reader.poll(Duration::from_millis(50))?.is_some() {
+                return Ok(true);
+            }
+            let positions = reader.positions();
+            let reached =
+                |partition: &TopicPartition| positions.iter().find(|(of, _)| of == partition).map(|(_, at)| *at);
+            if behind.iter().all(|(partition, _, end)| reached(partition).is_some_and(|at| at >= *end)) {
+                return Ok(false);
+            }
+            if Instant::now() > patience {
+                return Err(LogError::new(ErrorKind::Retriable, "the end of the topics is not reached in time"));
+            }
+        }
     }
 
     fn delete_group(&self, group: &str) -> Result<(), LogError> {

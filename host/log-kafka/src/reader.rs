@@ -20,6 +20,8 @@ use crate::{
 
 const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
+/// Markers that are allowed for at the end of a partition when its last records are wanted.
+const MARKERS: i64 = 64;
 
 pub(crate) struct KafkaReader {
     consumer: BaseConsumer<PlainContext>,
@@ -39,21 +41,32 @@ impl KafkaReader {
         let partitions: Vec<TopicPartition> =
             (0..count).map(|number| TopicPartition::new(name.clone(), number)).collect();
         let bounds = view.bounds(&partitions, Isolation::Committed)?;
+        let begin = partitions.into_iter().zip(bounds).map(|(partition, bounds)| {
+            let position = match start {
+                StartPosition::Earliest => bounds.first,
+                StartPosition::Latest => bounds.end,
+                // Commit markers take offsets, too: one for each transaction, and some at the end of the topic.
+                StartPosition::Last(records) => {
+                    bounds.end.saturating_sub(2 * i64::from(records) + MARKERS).max(bounds.first)
+                }
+            };
+            (partition, position)
+        });
+        Self::at(config, begin.collect())
+    }
+
+    /// Reads these partitions from these positions on.
+    pub(crate) fn at(config: &KafkaConfig, begin: Vec<(TopicPartition, i64)>) -> Result<Self, LogError> {
         let consumer: BaseConsumer<PlainContext> = config
             .reader("millstream-reader", "reader")
             .create_with_context(PlainContext::default())
             .map_err(|error| log_error("cannot set up a Kafka consumer", &error))?;
         let mut gather = Gather::new(BATCH_RECORDS, BATCH_BYTES);
-        let mut begin = Vec::with_capacity(partitions.len());
-        for (partition, bounds) in partitions.iter().zip(bounds) {
-            let position = match start {
-                StartPosition::Earliest => bounds.first,
-                StartPosition::Latest => bounds.end,
-            };
-            gather.start(partition, position);
-            begin.push((partition, Offset::Offset(position)));
+        for (partition, position) in &begin {
+            gather.start(partition, *position);
         }
-        consumer.assign(&partition_list(begin)?).map_err(|error| log_error("cannot read", &error))?;
+        let list = partition_list(begin.iter().map(|(partition, position)| (partition, Offset::Offset(*position))))?;
+        consumer.assign(&list).map_err(|error| log_error("cannot read", &error))?;
         Ok(Self { consumer, gather, pending_error: None })
     }
 

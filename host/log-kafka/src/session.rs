@@ -180,7 +180,7 @@ impl LogSession for KafkaSession {
 
     fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)]) -> Result<(), LogError> {
         self.alive()?;
-        self.group.start(partitions, self.spec.start == StartPosition::Latest)
+        self.group.start(partitions, self.spec.start != StartPosition::Earliest)
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
@@ -265,6 +265,15 @@ impl LogSession for KafkaSession {
             self.abort()?;
         }
         Ok(())
+    }
+}
+
+/// A session that is dropped in the middle would hold up readers until its transaction times out.
+impl Drop for KafkaSession {
+    fn drop(&mut self) {
+        if self.open && self.dead.is_none() {
+            Transaction::new(self.outbox.producer(), self.config.transaction_timeout).abort_and_leave();
+        }
     }
 }
 

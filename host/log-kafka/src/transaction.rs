@@ -22,6 +22,9 @@ use crate::{
 
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a session that is dropped tries to abort what it has open.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// Calls librdkafka's transaction functions until they have an outcome.
 pub(crate) struct Transaction<'a> {
     producer: &'a BaseProducer<DeliveryContext>,
@@ -81,8 +84,24 @@ impl<'a> Transaction<'a> {
         )
     }
 
-    /// Reports of dropped records come while the call waits for them, so that somebody must take them.
     pub(crate) fn abort(&self) -> Result<(), LogError> {
+        self.while_polling(|| {
+            self.repeat("cannot abort", self.timeout * 2, || self.producer.abort_transaction(Timeout::Never))
+        })
+    }
+
+    /// One try to abort by a producer that is not used again.
+    pub(crate) fn abort_and_leave(&self) {
+        let aborted = self.while_polling(|| {
+            self.repeat("cannot abort", Duration::ZERO, || self.producer.abort_transaction(FAREWELL))
+        });
+        if let Err(error) = aborted {
+            tracing::warn!(%error, "a transaction stays open until the broker's time-out");
+        }
+    }
+
+    /// Reports of dropped records come while an abort waits for them, so that somebody must take them.
+    fn while_polling(&self, call: impl FnOnce() -> Result<(), LogError>) -> Result<(), LogError> {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let poller = thread::Builder::new().name("kafka-abort".into()).spawn_scoped(scope, || {
@@ -91,9 +110,7 @@ impl<'a> Transaction<'a> {
                 }
             });
             let result = match poller {
-                Ok(_) => {
-                    self.repeat("cannot abort", self.timeout * 2, || self.producer.abort_transaction(Timeout::Never))
-                }
+                Ok(_) => call(),
                 Err(error) => Err(LogError::new(ErrorKind::Fatal, format!("cannot start a thread: {error}"))),
             };
             done.store(true, Ordering::Relaxed);

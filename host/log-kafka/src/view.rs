@@ -38,11 +38,14 @@ pub(crate) struct Bounds {
     pub(crate) end: i64,
 }
 
+/// A client that is only asked for the positions of one group.
+type Inspector = Arc<BaseConsumer<PlainContext>>;
+
 /// Clients that are only asked, shared by everything of one log.
 pub(crate) struct View {
     committed: BaseConsumer<PlainContext>,
     uncommitted: BaseConsumer<PlainContext>,
-    inspectors: Mutex<HashMap<(String, Isolation), Arc<BaseConsumer<PlainContext>>>>,
+    inspectors: Mutex<HashMap<(String, Isolation), Inspector>>,
     config: Arc<KafkaConfig>,
     servers: String,
 }
@@ -206,7 +209,7 @@ impl View {
         Ok(partitions.iter().cloned().zip(positions).filter_map(|(at, position)| Some((at, position?))).collect())
     }
 
-    fn inspector(&self, group: &str, isolation: Isolation) -> Result<Arc<BaseConsumer<PlainContext>>, LogError> {
+    fn inspector(&self, group: &str, isolation: Isolation) -> Result<Inspector, LogError> {
         let mut inspectors = self.inspectors.lock();
         if let Some(inspector) = inspectors.get(&(group.to_owned(), isolation)) {
             return Ok(inspector.clone());

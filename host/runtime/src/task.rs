@@ -110,7 +110,11 @@ impl Task {
                 _ => None,
             };
             debug_assert_eq!(split.is_some(), matches!(input.kind, InputKind::Connector { .. }));
-            inputs.push(TaskInput { partition, position: committed, committed, split });
+            let position = match (&input.kind, committed) {
+                (InputKind::Topic { latest: true, .. }, None) => Some(end_of(&partition, shared)?),
+                _ => committed,
+            };
+            inputs.push(TaskInput { partition, position, committed, split });
         }
         let mut sinks = Vec::with_capacity(sink_connectors.len());
         for (sink, connector) in stage.sinks.iter().zip(sink_connectors) {
@@ -124,7 +128,9 @@ impl Task {
             });
         }
         let now = monotonic();
-        let mut task = Self { id, name, state, changelog, inputs, sinks, dirty: false, wrote_back: now, flushed: now };
+        // Where a topic is begun at its end, that end is committed at once: a restart must not begin later.
+        let dirty = inputs.iter().any(|input| input.position != input.committed);
+        let mut task = Self { id, name, state, changelog, inputs, sinks, dirty, wrote_back: now, flushed: now };
         for (_, version) in shared.versions.read().iter().filter(|((stage, _), _)| *stage == stage_index) {
             task.adopt(version, shared)?;
         }
@@ -179,7 +185,7 @@ impl Task {
 
     /// Where each topic that the task reads begins.
     pub(crate) fn start_positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
-        self.inputs.iter().map(|input| (input.partition.clone(), input.committed)).collect()
+        self.inputs.iter().map(|input| (input.partition.clone(), input.position)).collect()
     }
 
     /// First half of a commit: makes sinks durable and appends the state delta. Adds the positions to commit.
@@ -292,6 +298,13 @@ impl Task {
             finished: !self.dirty && self.finished(),
         }
     }
+}
+
+/// The position after the last record of a partition.
+fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
+    let info = shared.host.log.topic(&partition.topic)?;
+    let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
+    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
 }
 
 fn source_key(name: &str) -> Vec<u8> {

@@ -60,12 +60,12 @@ impl Topology {
 
     /// Topics that are read to their end where the pipeline is to stop at the end of its input.
     pub(crate) fn user_topics(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.inputs().filter_map(|kind| matches!(kind, InputKind::Topic { .. }).then(|| kind.topic()))
+        self.inputs().filter(|kind| matches!(kind, InputKind::Topic { .. })).map(InputKind::topic)
     }
 
     /// Topics between the stages.
     pub(crate) fn repartition_topics(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.inputs().filter_map(|kind| matches!(kind, InputKind::Repartition { .. }).then(|| kind.topic()))
+        self.inputs().filter(|kind| matches!(kind, InputKind::Repartition { .. })).map(InputKind::topic)
     }
 
     fn inputs(&self) -> impl Iterator<Item = &InputKind> {

@@ -206,6 +206,9 @@ impl Worker {
                     .map_err(|failure| failure.context(format_args!("task {}/{partition}", stage.name)))?;
                 self.session.start(&task.start_positions())?;
                 self.shared.tasks.lock().insert(id, task.status(&topology, self.index, &[]));
+                if task.dirty {
+                    self.uncommitted_since.get_or_insert_with(monotonic);
+                }
                 self.tasks.insert(id, task);
                 self.shared.heartbeat(self.index);
             }
@@ -388,20 +391,12 @@ impl Worker {
 
 fn session_spec(index: usize, shared: &Shared, topology: &Topology) -> SessionSpec {
     let settings = &topology.plan.settings;
-    let latest = topology.plan.stages.iter().flat_map(|stage| &stage.inputs).filter_map(|input| match &input.kind {
-        InputKind::Topic { latest, .. } => Some(*latest),
-        _ => None,
-    });
     SessionSpec {
         group: topology.plan.pipeline.clone(),
         worker: format!("{}-{index}", shared.host.host_id),
         topics: topology.subscriptions.clone(),
         guarantee: if settings.exactly_once { DeliveryGuarantee::ExactlyOnce } else { DeliveryGuarantee::AtLeastOnce },
-        start: if latest.fold(false, |any, latest| any || latest) {
-            StartPosition::Latest
-        } else {
-            StartPosition::Earliest
-        },
+        start: StartPosition::Earliest,
         max_batch_records: settings.batch_records,
         max_batch_bytes: settings.batch_bytes,
     }

@@ -255,3 +255,18 @@ commit: { interval: 5ms }
     assert_eq!(status.state, PipelineState::Finished, "{:?}", status.reason);
     assert_counted_once(&world.read("out"), 4_000);
 }
+
+#[test]
+fn a_source_may_begin_at_the_end_of_its_topic_and_then_misses_nothing() {
+    let world = counting_world(2, 100);
+    let yaml = COUNT.replace("{ topic: in }", "{ topic: in, start: latest }");
+    let handle = world.start(&yaml, StartOptions::default());
+    // The end is where the tasks open, and is committed before there is anything to read.
+    while handle.status().tasks.len() < 2 {
+        std::thread::yield_now();
+    }
+    handle.stop();
+    world.produce("in", numbered(50, 97));
+    world.run_until_drained(&yaml);
+    assert_counted_once(&world.read("out"), 50);
+}

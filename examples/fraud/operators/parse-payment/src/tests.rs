@@ -65,7 +65,7 @@ fn what_is_no_payment_fails_with_the_reason() {
         (with("amount", json!(-3)), "`amount` is -3 EUR"),
         (with("amount", json!(1e9)), "`amount` is 1000000000 EUR"),
         (with("amount", json!("12")), "invalid type: string"),
-        (with("currency", json!("XXX")), "no rate is configured for currency \"XXX\""),
+        (with("currency", json!("QQQ")), "no rate is configured for currency \"QQQ\""),
         (with("ts", json!(0)), "`ts` is 0, not milliseconds since 1970"),
     ];
     let reasons: Vec<_> = bad.iter().map(|(_, reason)| *reason).collect();
