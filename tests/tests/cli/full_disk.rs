@@ -1,0 +1,90 @@
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+use millstream_tests::run;
+
+use crate::{call, write};
+
+/// A small file system of its own, unmounted when it goes out of scope.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// None where one may not be mounted here.
+    fn mount(size: &str) -> Result<Option<Self>> {
+        let directory = tempfile::tempdir()?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(directory.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        Ok(mounted.then_some(Self(directory)))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes all space but about `left` bytes, with a file that may be deleted.
+    fn fill(&self, left: u64) -> Result<PathBuf> {
+        let path = self.path().join("filler");
+        let mut file = File::create(&path)?;
+        let block = [0_u8; 4096];
+        let mut size = 0_u64;
+        while file.write_all(&block).is_ok() {
+            size += block.len() as u64;
+        }
+        file.set_len(size.saturating_sub(left))?;
+        Ok(path)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // What is still mounted shows when the directory cannot be removed.
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+const RECORDS: usize = 40_000;
+
+#[test]
+fn a_full_disk_is_said_so_and_loses_nothing() -> Result<()> {
+    let Some(disk) = SmallDisk::mount("192m")? else {
+        eprintln!("skipped: mounting a small file system takes root");
+        return Ok(());
+    };
+    let place = tempfile::tempdir()?;
+    let data = disk.path().join("data").display().to_string();
+    // Nothing in it repeats, so that it takes its space however it is stored.
+    let mut random = 1_u64;
+    let mut word = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{random:016x}")
+    };
+    let lines: String = (0..RECORDS)
+        .map(|id| {
+            let noise: String = (0..32).map(|_| word()).collect();
+            format!("{{\"id\":{id},\"noise\":\"{noise}\"}}\n")
+        })
+        .collect();
+    write(place.path(), "in.jsonl", &lines)?;
+    let yaml = "pipeline: p\nsources: { in: { file: { path: in.jsonl } } }\nsinks: { out: { from: in, topic: out, partitions: 1 } }\n\
+                commit: { interval: 20ms }\nretry: { attempts: 2, backoff: 20ms }\n";
+    write(place.path(), "p.yaml", yaml)?;
+    run(place.path(), &["topic", "create", "out", "--data-dir", &data], "")?.expect(0)?;
+    let filler = disk.fill(6 << 20)?;
+
+    let full = run(place.path(), &["run", "p.yaml", "--data-dir", &data], "")?.expect(1)?;
+    full.tells(&["pipeline `p` failed: ", "is full: free space and start again"])?;
+
+    fs::remove_file(filler)?;
+    run(place.path(), &["run", "p.yaml", "--data-dir", &data], "")?.expect(0)?;
+    let out = call(place.path(), &format!("topic consume out --data-dir {data}"))?.expect(0)?.stdout;
+    ensure!(out == lines, "{} of {RECORDS} records, or others", out.lines().count());
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The binary as its users call it: what it does, what it prints, and with which exit code it ends.
+
+mod full_disk;
+mod projects;
+mod runs;
+mod server;
+mod topics;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use millstream_tests::{Ran, run};
+
+/// Runs `millstream` with arguments as they are typed, without quotes.
+fn call(directory: &Path, arguments: &str) -> Result<Ran> {
+    call_with(directory, arguments, "")
+}
+
+fn call_with(directory: &Path, arguments: &str, input: &str) -> Result<Ran> {
+    run(directory, &arguments.split_whitespace().collect::<Vec<_>>(), input)
+}
+
+fn write(directory: &Path, file: &str, text: &str) -> Result<()> {
+    fs::write(directory.join(file), text).with_context(|| format!("cannot write {file}"))
+}
+
+fn read(directory: &Path, file: &str) -> Result<String> {
+    fs::read_to_string(directory.join(file)).with_context(|| format!("cannot read {file}"))
+}

@@ -1,0 +1,42 @@
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use millstream_tests::Running;
+
+use crate::{call, read};
+
+#[test]
+fn a_new_operator_builds_passes_its_test_and_is_an_operator() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = place.path();
+    let written = call(path, "new operator cli-made -o json")?.expect(0)?.json()?;
+    ensure!(written["operator"] == "cli-made", "{written}");
+    call(path, "new operator cli-made")?.expect(2)?.tells(&["is there already", "--directory"])?;
+    call(path, "new operator Cli_Made!")?.expect(2)?;
+    let project = path.join("cli-made");
+    let tested =
+        Running::start(Command::new("cargo").args(["test", "--quiet"]).current_dir(&project), "")?.end()?.expect(0)?;
+    let ran_some = tested.lines().iter().any(|line| line.starts_with("running ") && *line != "running 0 tests");
+    ensure!(ran_some && !tested.stdout.contains("FAILED"), "{tested:?}");
+    let built = call(path, "plugin build cli-made --to made.wasm -o json")?.expect(0)?.json()?;
+    ensure!(built["name"] == "cli-made" && built["description"]["outputs"][0] == "main", "{built}");
+    let inspected = call(path, "plugin inspect ./made.wasm -o json")?.expect(0)?.json()?;
+    ensure!(inspected["digest"] == built["digest"] && inspected["world"] == "operator", "{inspected}");
+    call(path, "plugin build .")?.expect(2)?;
+    Ok(())
+}
+
+#[test]
+fn a_new_pipeline_runs_at_once() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = place.path();
+    call(path, "new pipeline cli-hello")?.expect(0)?;
+    ensure!(!read(path, "cli-hello/pipeline.yaml")?.contains("{{"));
+    call(path, "pipeline check cli-hello/pipeline.yaml")?.expect(0)?;
+    let ran = call(path, "run cli-hello/pipeline.yaml")?.expect(0)?;
+    ensure!(!ran.stdout.is_empty() && ran.lines().iter().all(|line| line.contains("\"purchases\":")), "{ran:?}");
+    ensure!(call(path, "run cli-hello/pipeline.yaml")?.expect(0)?.stdout.is_empty(), "it goes on where it stopped");
+    let fresh = call(path, "run cli-hello/pipeline.yaml --fresh")?.expect(0)?;
+    ensure!(fresh.lines().len() == ran.lines().len(), "{fresh:?}");
+    Ok(())
+}
