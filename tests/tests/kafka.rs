@@ -1,0 +1,164 @@
+//! The whole system on a real Kafka: what comes out equals what the embedded log gives, and neither swaps nor crashes
+//! change it. Needs a broker (`MILLSTREAM_KAFKA`), which `./x test kafka` starts.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use millstream_tests::{Server, ServerOptions, fraud_operator, value_of};
+use serde_json::Value;
+
+/// Payments in each test.
+const PAYMENTS: u64 = 20_000;
+
+/// The broker, or `None` and a line that says so.
+fn broker() -> Option<String> {
+    let bootstrap = millstream_tests::kafka();
+    if bootstrap.is_none() {
+        eprintln!("skipped: MILLSTREAM_KAFKA is not set; run `./x test kafka`");
+    }
+    bootstrap
+}
+
+/// A name that no other run on this broker has.
+fn fresh(name: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(format!("{name}-{}", now.as_nanos()))
+}
+
+/// A generator of payments, the same ones every time, and the fraud pipeline behind it.
+fn pipelines(name: &str, rate: Option<u32>) -> (String, String) {
+    let rate = rate.map_or_else(String::new, |rate| format!("rate: {rate}, "));
+    let generator = format!(
+        "
+pipeline: {name}-made
+sources:
+  payments:
+    generator:
+      {{ {rate}count: {PAYMENTS}, partitions: 1, seed: 7, key: user_id, fields: {{
+        payment_id: {{ sequence: {{ start: 1 }} }}, user_id: {{ zipf: {{ n: 500, prefix: u }} }},
+        merchant_id: {{ zipf: {{ n: 50, prefix: m }} }}, amount: {{ log-normal: {{ median: 24, sigma: 1, decimals: 2 }} }},
+        currency: {{ one-of: {{ EUR: 6, USD: 3 }} }}, card_country: {{ one-of: [DE, FR] }},
+        ts: {{ event-time: {{ start: '2026-01-01T00:00:00Z', step: 20ms, out-of-order: 2s }} }} }} }}
+sinks:
+  payments: {{ from: payments, topic: {name}-payments, partitions: 1 }}
+"
+    );
+    let fraud = format!(
+        "
+pipeline: {name}
+sources: {{ payments: {{ topic: {name}-payments }} }}
+steps:
+  parse: {{ from: payments, operator: parse-payment@1.0.0 }}
+  velocity: {{ from: parse, key: /user_id, partitions: 4, operator: velocity@1.0.0 }}
+  score: {{ from: velocity, operator: score@1.0.0 }}
+sinks: {{ scores: {{ from: score, topic: {name}-scores }} }}
+"
+    );
+    (generator, fraud)
+}
+
+fn start(data: &Path, kafka: Option<&str>) -> Result<Server> {
+    Server::start(data, &ServerOptions { kafka: kafka.map(Into::into), ..ServerOptions::default() })
+}
+
+fn launch(server: &Server, name: &str, rate: Option<u32>) -> Result<()> {
+    for (operator, file) in [
+        ("parse-payment@1.0.0", "parse_payment"),
+        ("velocity@1.0.0", "velocity"),
+        ("score@1.0.0", "score_v1"),
+        ("score@2.0.0", "score_v2"),
+    ] {
+        server.push(operator, &fraud_operator(file)?)?;
+    }
+    let (generator, fraud) = pipelines(name, rate);
+    server.create_topic(&format!("{name}-payments"), 1)?;
+    server.launch(name, &fraud)?;
+    server.launch(&format!("{name}-made"), &generator)
+}
+
+/// Waits until all payments are scored and returns the scores of each user, in order.
+fn scores(server: &Server, name: &str) -> Result<BTreeMap<String, Vec<Value>>> {
+    let topic = format!("{name}-scores");
+    server.until("all payments are scored", || Ok(server.records(&topic)?.len() as u64 >= PAYMENTS))?;
+    server.act(name, "stop")?.success()?;
+    let mut users: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for record in server.records(&topic)? {
+        let score = value_of(&record)?;
+        users.entry(score["user_id"].as_str().context("no user")?.to_owned()).or_default().push(score);
+    }
+    Ok(users)
+}
+
+/// Every payment once, and each counted once in the state of its user.
+fn check_once(users: &BTreeMap<String, Vec<Value>>) -> Result<()> {
+    let mut ids: Vec<u64> = users.values().flatten().filter_map(|score| score["payment_id"].as_u64()).collect();
+    ids.sort_unstable();
+    ensure!(ids == (1..=PAYMENTS).collect::<Vec<_>>(), "{} ids are not 1 to {PAYMENTS}, each once", ids.len());
+    for (user, scores) in users {
+        // All payments are made within an hour, so that the last one's count is that of all.
+        let counted = scores.iter().filter_map(|score| score["features"]["count_1h"].as_u64()).max();
+        ensure!(counted == Some(scores.len() as u64), "{user} has {} scores and a count of {counted:?}", scores.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn kafka_and_the_embedded_log_give_the_same_output() -> Result<()> {
+    let Some(bootstrap) = broker() else { return Ok(()) };
+    let name = fresh("same")?;
+    let mut outputs = Vec::new();
+    for kafka in [None, Some(bootstrap.as_str())] {
+        let data = tempfile::tempdir()?;
+        let server = start(data.path(), kafka)?;
+        launch(&server, &name, None)?;
+        outputs.push(scores(&server, &name)?);
+        server.stop()?;
+    }
+    check_once(&outputs[0])?;
+    ensure!(outputs[0] == outputs[1], "the logs differ");
+    Ok(())
+}
+
+#[test]
+fn swaps_and_crashes_on_kafka_lose_and_double_nothing() -> Result<()> {
+    let Some(bootstrap) = broker() else { return Ok(()) };
+    let name = fresh("crash")?;
+    let data = tempfile::tempdir()?;
+    let mut server = start(data.path(), Some(&bootstrap))?;
+    launch(&server, &name, Some(2_000))?;
+    let topic = format!("{name}-scores");
+    for round in 0..2 {
+        let before = server.record_count(&topic)?;
+        server.until("some more is scored", || Ok(server.record_count(&topic)? > before + 1_000))?;
+        let operator = if round % 2 == 0 { "score@2.0.0" } else { "score@1.0.0" };
+        server.swap(&name, "score", operator)?.success()?;
+        server.until("the new version scores", || Ok(server.record_count(&topic)? > before + 2_000))?;
+        server.kill()?;
+        server = start(data.path(), Some(&bootstrap))?;
+        let running = |status: &Value| {
+            status["steps"].as_array().is_some_and(|steps| steps.iter().any(|step| step["operator"] == operator))
+        };
+        ensure!(running(&server.status(&name)?), "after the crash the swapped version does not run");
+    }
+    let users = scores(&server, &name)?;
+    check_once(&users)?;
+    let models: std::collections::BTreeSet<_> =
+        users.values().flatten().filter_map(|score| score["model"].as_str()).collect();
+    ensure!(models.len() == 2, "{models:?}");
+    Ok(())
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_named() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let mut command = millstream_tests::millstream();
+    command.args(["topic", "list", "--kafka", "127.0.0.1:1", "--data-dir"]).arg(data.path());
+    let output = command.output()?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(3) && errors.contains("127.0.0.1:1"), "{:?}: {errors}", output.status);
+    Ok(())
+}
