@@ -141,8 +141,8 @@ pub struct FileSink {
     pub format: LineFormat,
 }
 
-/// Writes JSON lines to standard output. After a crash lines may be repeated: what was printed cannot be
-/// taken back.
+/// Writes JSON lines to standard output, each after the commit that it belongs to: a crash in between leaves out
+/// the lines of that commit, and none is repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StdoutSink {
