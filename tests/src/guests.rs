@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use crate::repository;
 
 /// Where guests are built: `$MILLSTREAM_GUEST_TARGET`, or a directory of the user's cache.
-fn target_directory() -> PathBuf {
+pub fn guest_target() -> PathBuf {
     let cache = || {
         let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default().join("millstream/guests")
@@ -31,7 +31,7 @@ pub fn operators_of(workspace: &str) -> Result<PathBuf> {
     if let Some(directory) = built.get(workspace) {
         return Ok(directory.clone());
     }
-    let target = target_directory();
+    let target = guest_target();
     let manifest = repository().join(workspace).join("Cargo.toml");
     let status = Command::new("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2", "--manifest-path"])

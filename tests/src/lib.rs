@@ -2,8 +2,6 @@
 //!
 //! Nothing here knows the inside of Millstream: what a user cannot do, these tests do not either.
 
-#![allow(clippy::indexing_slicing, reason = "a test that meets another shape than expected may end there")]
-
 mod client;
 mod command;
 mod guests;
@@ -21,7 +19,7 @@ use anyhow::{Result, bail};
 
 pub use client::{Answer, Client};
 pub use command::{Ran, Running, millstream, run, signal};
-pub use guests::{fraud_operator, operators_of};
+pub use guests::{fraud_operator, guest_target, operators_of};
 pub use payments::{Scores, payments, value_of};
 pub use server::{Server, ServerOptions};
 

@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use millstream_operator::OperatorFactory;
 use millstream_pipeline::plan::{Plan, StageIndex};
+use parking_lot::Mutex;
 
 use crate::{
     Host, PipelineState, PipelineStatus, StartError, SwapError, SwapReport,
@@ -39,17 +40,18 @@ pub fn start(plan: Plan, host: Host, options: StartOptions) -> Result<PipelineHa
     let name = plan.pipeline.to_string();
     let shared = Arc::new(Shared::new(host, plan, versions));
     let supervised = shared.clone();
-    thread::Builder::new()
+    let supervisor = thread::Builder::new()
         .name(name)
         .spawn(move || supervisor::supervise(&supervised, options))
         .map_err(|error| StartError::Thread(error.to_string()))?;
-    Ok(PipelineHandle { shared })
+    Ok(PipelineHandle { shared, supervisor: Arc::new(Mutex::new(Some(supervisor))) })
 }
 
 /// A pipeline on this host. Cheap to clone; the pipeline goes on when handles are dropped.
 #[derive(Clone)]
 pub struct PipelineHandle {
     shared: Arc<Shared>,
+    supervisor: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl std::fmt::Debug for PipelineHandle {
@@ -163,9 +165,16 @@ impl PipelineHandle {
         self.wait()
     }
 
-    /// Waits until the pipeline has finished, failed or been stopped.
+    /// Waits until the pipeline has finished, failed or been stopped, and its threads hold nothing any more.
     pub fn wait(&self) -> PipelineStatus {
         self.shared.wait_for(PipelineState::is_final);
+        // Its thread holds the stores open: a process that ended while it lets go of them would crash. Who waits at
+        // the same time waits here for the lock.
+        if let Some(supervisor) = self.supervisor.lock().take()
+            && supervisor.join().is_err()
+        {
+            tracing::error!(pipeline = %self.shared.plan.pipeline, "the supervisor has panicked");
+        }
         self.status()
     }
 

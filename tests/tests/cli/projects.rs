@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use millstream_tests::Running;
+use millstream_tests::{Running, guest_target};
 
 use crate::{call, read};
 
@@ -14,8 +14,12 @@ fn a_new_operator_builds_passes_its_test_and_is_an_operator() -> Result<()> {
     call(path, "new operator cli-made")?.expect(2)?.tells(&["is there already", "--directory"])?;
     call(path, "new operator Cli_Made!")?.expect(2)?;
     let project = path.join("cli-made");
-    let tested =
-        Running::start(Command::new("cargo").args(["test", "--quiet"]).current_dir(&project), "")?.end()?.expect(0)?;
+    let tested = Running::start(
+        Command::new("cargo").args(["test", "--quiet"]).env("CARGO_TARGET_DIR", guest_target()).current_dir(&project),
+        "",
+    )?
+    .end()?
+    .expect(0)?;
     let ran_some = tested.lines().iter().any(|line| line.starts_with("running ") && *line != "running 0 tests");
     ensure!(ran_some && !tested.stdout.contains("FAILED"), "{tested:?}");
     let built = call(path, "plugin build cli-made --to made.wasm -o json")?.expect(0)?.json()?;

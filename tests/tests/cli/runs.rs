@@ -171,3 +171,15 @@ fn standard_input_goes_through_and_what_a_reader_does_not_want_is_no_fault() -> 
     ensure!(ran.lines() == ["{\"name\":\"Ada\",\"long\":false}", "{\"name\":\"Grace\",\"long\":true}"], "{ran:?}");
     Ok(())
 }
+
+#[test]
+fn a_run_ends_in_order_every_time() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    write(place.path(), "made.yaml", &GENERATED.replace("  file: { from: odd, file: { path: odd.jsonl } }\n", ""))?;
+    // The stores are closed while the process ends; nothing may use them then.
+    for _ in 0..12 {
+        let ran = call(place.path(), "run made.yaml --fresh --quiet")?.expect(0)?;
+        ensure!(ran.lines().len() == 5000 && ran.stderr.is_empty(), "{}", ran.stderr);
+    }
+    Ok(())
+}
