@@ -11,6 +11,8 @@ use serde::Serialize;
 pub enum ProblemKind {
     /// The request cannot be read.
     InvalidRequest,
+    /// A page of another site sent the request.
+    Forbidden,
     /// There is no such path.
     NotFound,
     /// No plugin of that name and version.
@@ -72,6 +74,7 @@ impl ProblemKind {
         use StatusCode as S;
         match self {
             Self::InvalidRequest => ("invalid-request", S::BAD_REQUEST, "the request cannot be read"),
+            Self::Forbidden => ("forbidden", S::FORBIDDEN, "a page of another site may not do this"),
             Self::NotFound => ("not-found", S::NOT_FOUND, "there is nothing at this path"),
             Self::UnknownPlugin => ("unknown-plugin", S::NOT_FOUND, "there is no such plugin"),
             Self::UnknownPipeline => ("unknown-pipeline", S::NOT_FOUND, "there is no such pipeline"),

@@ -4,12 +4,28 @@ use axum::{
     body::Body,
     extract::{FromRequestParts, Path, Query, Request},
     http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::{Problem, ProblemKind};
+
+/// Refuses changes that a page of another site asks a browser for: whoever can open a page in a browser beside a
+/// server on the loopback interface could otherwise stop its pipelines.
+pub(crate) async fn same_origin(request: Request, next: Next) -> Result<Response, Problem> {
+    let headers = request.headers();
+    if let Some(origin) = headers.get(header::ORIGIN).filter(|_| !request.method().is_safe()) {
+        let site = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, site)| site);
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        if site.is_none() || site != host {
+            return Err(Problem::new(ProblemKind::Forbidden, "the request comes from a page of another site"));
+        }
+    }
+    Ok(next.run(request).await)
+}
 
 /// Reads a whole body of at most `limit` bytes.
 ///
@@ -114,7 +130,7 @@ where
 }
 
 /// A body of text.
-pub(crate) fn text(content_type: &'static str, body: impl Into<Body>) -> axum::response::Response {
+pub(crate) fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
     use axum::response::IntoResponse;
     ([(header::CONTENT_TYPE, content_type)], body.into()).into_response()
 }

@@ -1,10 +1,13 @@
 //! Serving the API until the process is told to stop.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 
 use crate::{Server, router};
+
+/// How long requests that are under way may take once the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes up the registered pipelines and serves the API until `stop` resolves; then stops the pipelines after a
 /// last commit and answers the requests that are under way.
@@ -33,6 +36,9 @@ pub async fn serve(
     }
     server.shut_down().await;
     drop(stopped);
-    http.await.map_err(io::Error::other)??;
+    match tokio::time::timeout(DRAIN_TIMEOUT, http).await {
+        Ok(ended) => ended.map_err(io::Error::other)??,
+        Err(_) => tracing::warn!("a client does not end its request; its connection is closed"),
+    }
     reconciled
 }

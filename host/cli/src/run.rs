@@ -9,6 +9,8 @@ use millstream_api::forget_pipeline;
 use millstream_pipeline::{PipelineSpec, spec::FileInput};
 use millstream_runtime::{Host, PipelineHandle, PipelineState, PipelineStatus, StartOptions, start};
 
+use progress::Progress;
+
 use crate::{
     args::{Output, RunArgs},
     config::HostConfig,
@@ -36,7 +38,8 @@ pub(crate) fn run(args: RunArgs, output: Output) -> Result<()> {
     };
     let handle = start(plan, host, StartOptions { until_drained: args.until_drained })
         .map_err(|error| Failure::new(FAILED, format!("pipeline `{}` cannot start: {error}", spec.pipeline)))?;
-    let status = supervise(&handle, args.quiet)?;
+    let prints = spec.sinks.iter().any(|sink| sink.stdout.is_some());
+    let status = supervise(&handle, Progress::new(args.quiet, prints))?;
     conclude(&status, args.quiet, output)
 }
 
@@ -58,12 +61,11 @@ fn place_files(spec: &mut PipelineSpec, directory: &Path) {
 }
 
 /// Waits until the pipeline has ended, and stops it when told to.
-fn supervise(handle: &PipelineHandle, quiet: bool) -> Result<PipelineStatus> {
+fn supervise(handle: &PipelineHandle, mut progress: Progress) -> Result<PipelineStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         let waiting = handle.clone();
         let mut ended = tokio::task::spawn_blocking(move || waiting.wait());
-        let mut progress = progress::Progress::new(quiet);
         let mut stop = std::pin::pin!(signals::stop_requested());
         let mut stopping = false;
         loop {

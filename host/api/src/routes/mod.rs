@@ -10,11 +10,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{Method, Uri},
+    middleware::from_fn,
     routing::{get, post},
 };
 use tower_http::trace::TraceLayer;
 
-use crate::{Problem, ProblemKind, Server};
+use crate::{Problem, ProblemKind, Server, request::same_origin};
 
 /// The API over a server.
 pub fn router(server: Arc<Server>) -> Router {
@@ -39,6 +40,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         // Faults are logged where they happen; a 503 of `/readyz` is none.
+        .layer(from_fn(same_origin))
         .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(server)
 }

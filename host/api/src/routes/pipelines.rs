@@ -54,7 +54,7 @@ pub(super) async fn apply(
     request: Request,
 ) -> Result<Response, Problem> {
     let name: PipelineName = parse(&name)?;
-    expect_media_type(request.headers(), &[YAML, JSON, "application/x-yaml", "text/yaml", "text/plain"])?;
+    expect_media_type(request.headers(), &[YAML, JSON, "application/x-yaml", "text/yaml"])?;
     let format = match media_type(request.headers()).as_deref() {
         Some(JSON) => SpecFormat::Json,
         _ => SpecFormat::Yaml,

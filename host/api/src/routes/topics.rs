@@ -56,7 +56,7 @@ pub(super) async fn produce(
     PathParts(name): PathParts<String>,
     request: Request,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    expect_media_type(request.headers(), &[LINES, "application/json", "text/plain"])?;
+    expect_media_type(request.headers(), &[LINES, "application/json"])?;
     let body = read_body(request, server.limits().body_bytes).await?;
     let records = server.produce(&name, &body).await?;
     Ok(Json(json!({ "topic": name, "records": records })))

@@ -6,7 +6,7 @@ use millstream_checkpoint::{Desired, PipelineRecord};
 use millstream_runtime::{PipelineHandle, PipelineState, StartOptions, start};
 use millstream_types::PipelineName;
 
-use super::{Server, blocking, slot::Slot};
+use super::{Server, blocking, slot::Claim};
 use crate::{Problem, ProblemKind, StatusView};
 
 impl Server {
@@ -24,19 +24,29 @@ impl Server {
             .map(|record| {
                 let server = self.clone();
                 tokio::spawn(async move {
-                    let slot = server.slot(&record.name);
-                    let _changing = slot.lifecycle.lock().await;
-                    match server.launch(&slot, &record).await {
-                        Ok(_) => tracing::info!(pipeline = %record.name, "started again"),
-                        Err(problem) => {
-                            tracing::error!(pipeline = %record.name, reason = %problem, "cannot be started again")
-                        }
+                    let name = &record.name;
+                    match server.take_up(name).await {
+                        Ok(()) => tracing::info!(pipeline = %name, "taken up again"),
+                        Err(problem) => tracing::error!(pipeline = %name, reason = %problem, "cannot be started again"),
                     }
                 })
             })
             .collect();
         futures::future::join_all(launches).await;
         self.reconciled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Starts a pipeline as it was before the restart, unless somebody was quicker.
+    async fn take_up(&self, name: &PipelineName) -> Result<(), Problem> {
+        let claim = self.claim(name).await?;
+        if claim.record.desired == Desired::Stopped || claim.slot.running().is_some() {
+            return Ok(());
+        }
+        let handle = self.launch(&claim).await?;
+        if claim.record.desired == Desired::Paused {
+            handle.pause();
+        }
         Ok(())
     }
 
@@ -66,16 +76,14 @@ impl Server {
     /// # Errors
     /// [`ProblemKind::PipelineFailed`] where it failed meanwhile, and what [`Self::check_pipeline`] gives.
     pub async fn start_pipeline(&self, name: &PipelineName) -> Result<StatusView, Problem> {
-        let record = self.record(name).await?;
-        let slot = self.slot(name);
-        let _changing = slot.lifecycle.lock().await;
+        let claim = self.claim(name).await?;
         self.registry.set_desired(name, Desired::Running).await?;
-        let handle = match slot.running() {
+        let handle = match claim.slot.running() {
             Some(handle) => {
                 handle.resume();
                 handle
             }
-            None => self.launch(&slot, &record).await?,
+            None => self.launch(&claim).await?,
         };
         self.wait_for_start(name, handle).await
     }
@@ -97,11 +105,9 @@ impl Server {
     /// # Errors
     /// [`ProblemKind::UnknownPipeline`].
     pub async fn stop_pipeline(&self, name: &PipelineName) -> Result<StatusView, Problem> {
-        self.record(name).await?;
-        let slot = self.slot(name);
-        let _changing = slot.lifecycle.lock().await;
+        let claim = self.claim(name).await?;
         self.registry.set_desired(name, Desired::Stopped).await?;
-        if let Some(handle) = slot.running() {
+        if let Some(handle) = claim.slot.running() {
             blocking("stopping a pipeline", move || handle.stop()).await?;
         }
         self.status(name).await
@@ -112,10 +118,8 @@ impl Server {
     /// # Errors
     /// [`ProblemKind::PipelineNotRunning`].
     pub async fn pause_pipeline(&self, name: &PipelineName) -> Result<StatusView, Problem> {
-        self.record(name).await?;
-        let slot = self.slot(name);
-        let _changing = slot.lifecycle.lock().await;
-        let Some(handle) = slot.running() else {
+        let claim = self.claim(name).await?;
+        let Some(handle) = claim.slot.running() else {
             let detail = format!("pipeline `{name}` is not running, so it cannot be paused");
             return Err(Problem::new(ProblemKind::PipelineNotRunning, detail));
         };
@@ -124,12 +128,12 @@ impl Server {
         self.status(name).await
     }
 
-    /// Starts what the registry says. The caller holds the slot's lock.
-    async fn launch(&self, slot: &Slot, record: &PipelineRecord) -> Result<PipelineHandle, Problem> {
-        let launched = self.try_launch(record).await;
+    /// Starts what the registry says.
+    async fn launch(&self, claim: &Claim) -> Result<PipelineHandle, Problem> {
+        let launched = self.try_launch(&claim.record).await;
         match &launched {
-            Ok(handle) => slot.started(handle.clone()),
-            Err(problem) => slot.refused(problem.detail.clone()),
+            Ok(handle) => claim.slot.started(handle.clone()),
+            Err(problem) => claim.slot.refused(problem.detail.clone()),
         }
         launched
     }
@@ -140,12 +144,8 @@ impl Server {
         }
         let plan = self.prepare(&record.name, &record.spec_text, &record.swaps).await?.plan;
         let host = self.host.clone();
-        let handle = blocking("starting a pipeline", move || start(plan, host, StartOptions::default()))
+        blocking("starting a pipeline", move || start(plan, host, StartOptions::default()))
             .await?
-            .map_err(|error| Problem::new(ProblemKind::PipelineFailed, error.to_string()))?;
-        if record.desired == Desired::Paused {
-            handle.pause();
-        }
-        Ok(handle)
+            .map_err(|error| Problem::new(ProblemKind::PipelineFailed, error.to_string()))
     }
 }

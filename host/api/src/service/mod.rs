@@ -31,7 +31,7 @@ pub use removal::{ForgetError, forget_pipeline};
 
 pub(crate) use pipelines::Applied;
 use plugins::Plugins;
-use slot::Slot;
+use slot::{Claim, Slot};
 pub(crate) use topics::NewTopic;
 
 /// Bounds of the API.
@@ -122,6 +122,18 @@ impl Server {
             return slot.clone();
         }
         self.slots.write().entry(name.clone()).or_default().clone()
+    }
+
+    /// Waits until nobody else changes the pipeline.
+    ///
+    /// # Errors
+    /// [`ProblemKind::UnknownPipeline`].
+    async fn claim(&self, name: &PipelineName) -> Result<Claim, Problem> {
+        // Before a slot is made, so that names that nobody registered leave nothing behind.
+        self.record(name).await?;
+        let slot = self.slot(name);
+        let changing = slot.lifecycle.clone().lock_owned().await;
+        Ok(Claim { record: self.record(name).await?, slot, _changing: changing })
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {

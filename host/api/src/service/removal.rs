@@ -51,10 +51,8 @@ impl Server {
     /// # Errors
     /// [`ProblemKind::UnknownPipeline`], [`ProblemKind::PipelineRunning`].
     pub async fn remove_pipeline(&self, name: &PipelineName) -> Result<(), Problem> {
-        self.record(name).await?;
-        let slot = self.slot(name);
-        let _changing = slot.lifecycle.lock().await;
-        if slot.running().is_some() {
+        let claim = self.claim(name).await?;
+        if claim.slot.running().is_some() {
             return Err(Problem::new(
                 ProblemKind::PipelineRunning,
                 format!("pipeline `{name}` is running; stop it before it is removed"),

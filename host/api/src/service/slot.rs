@@ -1,5 +1,8 @@
 //! One pipeline on this host.
 
+use std::sync::Arc;
+
+use millstream_checkpoint::PipelineRecord;
 use millstream_runtime::{CommitStatus, PipelineHandle, PipelineState, PipelineStatus};
 use millstream_types::PipelineName;
 use parking_lot::Mutex;
@@ -8,8 +11,16 @@ use parking_lot::Mutex;
 #[derive(Default)]
 pub(super) struct Slot {
     /// Held over every change of the pipeline, so that they come one after the other.
-    pub(super) lifecycle: tokio::sync::Mutex<()>,
+    pub(super) lifecycle: Arc<tokio::sync::Mutex<()>>,
     current: Mutex<Current>,
+}
+
+/// A registered pipeline that nobody else changes meanwhile.
+pub(super) struct Claim {
+    pub(super) slot: Arc<Slot>,
+    /// As registered, read under the lock.
+    pub(super) record: PipelineRecord,
+    pub(super) _changing: tokio::sync::OwnedMutexGuard<()>,
 }
 
 #[derive(Default)]

@@ -20,9 +20,8 @@ impl Server {
     /// [`ProblemKind::UnknownStep`], [`ProblemKind::UnknownOperator`], and [`ProblemKind::SwapRefused`] with the
     /// reason; the version before is then still in force.
     pub async fn swap(&self, name: &PipelineName, step: &str, operator: &OperatorRef) -> Result<SwapReport, Problem> {
-        let slot = self.slot(name);
-        let _changing = slot.lifecycle.lock().await;
-        let record = self.record(name).await?;
+        let claim = self.claim(name).await?;
+        let record = &claim.record;
         let Some(before) = record.operator(step).cloned() else {
             let known: Vec<_> = record.declared.keys().map(String::as_str).collect();
             let detail = format!(
@@ -31,8 +30,8 @@ impl Server {
             );
             return Err(Problem::new(ProblemKind::UnknownStep, detail));
         };
-        let factory = self.configured(&record, step, operator).await?;
-        let running = slot.running();
+        let factory = self.configured(record, step, operator).await?;
+        let running = claim.slot.running();
         if let Some(handle) = running.clone() {
             let (step, factory) = (step.to_owned(), factory.clone());
             blocking("checking a swap", move || handle.check_swap(&step, factory)).await??;

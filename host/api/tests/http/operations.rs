@@ -1,4 +1,7 @@
-use axum::http::{Method, header};
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
 
 use crate::harness::{Disk, Harness, component};
 
@@ -40,6 +43,20 @@ async fn metrics_are_in_the_format_of_prometheus() {
     );
     assert!(metrics.text.contains("millstream_records_in_total{pipeline=\"tags\"} 1\n"), "{}", metrics.text);
     assert!(metrics.text.contains("millstream_pipeline_state{pipeline=\"tags\",state=\"running\"} 1\n"));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing() {
+    let disk = Disk::new();
+    let api = Harness::with_running_pipeline(&disk).await;
+    let stop = |origin: &str| {
+        let request = Request::post("/api/v1/pipelines/tags/stop").header(header::HOST, "127.0.0.1:8080");
+        request.header(header::ORIGIN, origin).body(Body::empty()).expect("a request")
+    };
+    api.send(stop("https://example.com")).await.problem(403, "forbidden");
+    api.send(stop("null")).await.problem(403, "forbidden");
+    assert_eq!(api.get("/api/v1/pipelines/tags/status").await.json()["state"], "running");
+    api.send(stop("http://127.0.0.1:8080")).await.expect(200);
 }
 
 #[tokio::test]

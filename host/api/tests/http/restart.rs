@@ -24,6 +24,22 @@ async fn pipelines_run_again_after_a_restart_with_the_versions_that_were_swapped
 }
 
 #[tokio::test]
+async fn a_paused_pipeline_is_paused_again_after_a_restart_and_started_by_hand() {
+    let disk = Disk::new();
+    let api = Harness::with_running_pipeline(&disk).await;
+    api.post("/api/v1/pipelines/tags/pause").await.expect(200);
+    api.server.shut_down().await;
+    drop(api);
+
+    let api = Harness::over(&disk).await;
+    let status = api.get("/api/v1/pipelines/tags/status").await.expect(200).json();
+    assert_eq!(status["desired"], "paused");
+    api.produce("in", &["a"]).await;
+    api.post("/api/v1/pipelines/tags/start").await.expect(200);
+    assert_eq!(api.consume("out", 1).await, ["one:a"]);
+}
+
+#[tokio::test]
 async fn a_server_that_shuts_down_starts_nothing() {
     let disk = Disk::new();
     let api = Harness::with_running_pipeline(&disk).await;

@@ -19,9 +19,10 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(quiet: bool) -> Self {
-        // A sink that prints to the same terminal would be written over.
-        let enabled = !quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
+    /// `prints`: the pipeline has a sink that writes to standard output.
+    pub(super) fn new(quiet: bool, prints: bool) -> Self {
+        // What is printed to the same terminal would be written over.
+        let enabled = !quiet && io::stderr().is_terminal() && !(prints && io::stdout().is_terminal());
         Self { shown: false, enabled, last: None }
     }
 
