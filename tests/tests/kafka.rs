@@ -1,6 +1,8 @@
 //! The whole system on a real Kafka: what comes out equals what the embedded log gives, and neither swaps nor crashes
 //! change it. Needs a broker (`MILLSTREAM_KAFKA`), which `./x test kafka` starts.
 
+#![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
+
 use std::{
     collections::BTreeMap,
     path::Path,
