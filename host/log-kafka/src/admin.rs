@@ -1,13 +1,18 @@
 //! Creating and deleting topics and groups.
 
 use std::{
+    collections::HashSet,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use futures::executor::block_on;
 use millstream_log::{CleanupPolicy, ErrorKind, LogError, TopicSpec};
+use millstream_types::TopicPartition;
+use parking_lot::Mutex;
 use rdkafka::{
+    Offset,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
 };
@@ -16,13 +21,14 @@ use crate::{
     config::KafkaConfig,
     context::PlainContext,
     error::{kind_of, log_error},
-    view::View,
+    view::{View, partition_list},
 };
 
 /// The setting that becomes a parameter of its own.
 const REPLICATION_FACTOR: &str = "replication.factor";
-/// A setting of other logs.
+/// The setting that Kafka does not know: the group that reads the topic deletes what it has committed.
 const PURGE: &str = "purge";
+const PURGE_CONSUMED: &str = "consumed";
 
 /// Between two looks at whether a change has reached the brokers.
 const SPREAD_PAUSE: Duration = Duration::from_millis(20);
@@ -31,6 +37,9 @@ pub(crate) struct Admin {
     client: AdminClient<PlainContext>,
     replication_factor: Option<u16>,
     request_timeout: Duration,
+    /// Topics to delete consumed records from. Whoever runs a pipeline asks for its topics first, so that
+    /// every process knows them.
+    purged: Mutex<HashSet<Arc<str>>>,
 }
 
 impl Admin {
@@ -39,7 +48,12 @@ impl Admin {
             .admin()
             .create_with_context(PlainContext::default())
             .map_err(|error| log_error("cannot set up a Kafka client", &error))?;
-        Ok(Self { client, replication_factor: config.replication_factor, request_timeout: config.request_timeout })
+        Ok(Self {
+            client,
+            replication_factor: config.replication_factor,
+            request_timeout: config.request_timeout,
+            purged: Mutex::default(),
+        })
     }
 
     fn options(&self) -> AdminOptions {
@@ -47,6 +61,32 @@ impl Admin {
     }
 
     pub(crate) fn create_topic(&self, view: &View, spec: &TopicSpec) -> Result<bool, LogError> {
+        let created = self.create(view, spec)?;
+        if is_purged(spec) {
+            self.purged.lock().insert(spec.name.clone());
+        }
+        Ok(created)
+    }
+
+    /// Deletes what is before these positions, in topics that are purged. Nobody waits for it: what stays
+    /// goes the next time.
+    pub(crate) fn purge(&self, positions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let purged = self.purged.lock();
+        let list = partition_list(
+            positions
+                .iter()
+                .filter(|(partition, _)| purged.contains(&partition.topic))
+                .map(|(partition, position)| (partition, Offset::Offset(*position))),
+        )?;
+        drop(purged);
+        if list.count() > 0 {
+            // The request is on its way with the call; the future only brings the answer.
+            drop(self.client.delete_records(&list, &self.options()));
+        }
+        Ok(())
+    }
+
+    fn create(&self, view: &View, spec: &TopicSpec) -> Result<bool, LogError> {
         let doing = format!("cannot create topic `{}`", spec.name);
         let replication = match spec.settings.get(REPLICATION_FACTOR) {
             Some(text) => text.parse().map_err(|_| {
@@ -128,6 +168,10 @@ impl Admin {
     }
 }
 
+fn is_purged(spec: &TopicSpec) -> bool {
+    spec.settings.get(PURGE).is_some_and(|purge| purge == PURGE_CONSUMED)
+}
+
 /// The settings of a topic as Kafka names them.
 fn topic_settings(spec: &TopicSpec) -> Vec<(String, String)> {
     let mut settings: Vec<(String, String)> = Vec::new();
@@ -138,6 +182,9 @@ fn topic_settings(spec: &TopicSpec) -> Vec<(String, String)> {
     settings.push(("cleanup.policy".into(), cleanup.into()));
     if let Some(retention) = spec.retention {
         settings.push(("retention.ms".into(), retention.as_millis().to_string()));
+    } else if is_purged(spec) {
+        // Records may carry event times of long ago, and age must not delete what is not yet read.
+        settings.push(("retention.ms".into(), "-1".into()));
     }
     if let Some(bytes) = spec.retention_bytes {
         settings.push(("retention.bytes".into(), bytes.to_string()));
@@ -166,5 +213,9 @@ mod tests {
         let settings = topic_settings(&spec);
         let expected = [("cleanup.policy", "compact"), ("retention.ms", "60000"), ("segment.ms", "1000")];
         assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+
+        spec.retention = None;
+        let settings = topic_settings(&spec);
+        assert!(settings.contains(&("retention.ms".into(), "-1".into())), "{settings:?}");
     }
 }

@@ -46,6 +46,8 @@ pub struct KafkaConfig {
     /// After this the broker aborts a transaction whose owner is gone, so it bounds how long a new owner
     /// waits for a killed one. Longer than any commit may take; 15 s unless set.
     pub transaction_timeout: Duration,
+    /// How often consumed records of topics with the setting `purge=consumed` are deleted; 30 s unless set.
+    pub purge_interval: Duration,
     /// How long to wait for the answer to one question (metadata, offsets, topics); 10 s unless set.
     pub request_timeout: Duration,
 }
@@ -57,6 +59,7 @@ impl Default for KafkaConfig {
             group_protocol: GroupProtocol::default(),
             replication_factor: None,
             transaction_timeout: Duration::from_secs(15),
+            purge_interval: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
         }
     }
@@ -74,6 +77,7 @@ impl fmt::Debug for KafkaConfig {
             .field("group_protocol", &self.group_protocol)
             .field("replication_factor", &self.replication_factor)
             .field("transaction_timeout", &self.transaction_timeout)
+            .field("purge_interval", &self.purge_interval)
             .field("request_timeout", &self.request_timeout)
             .finish()
     }

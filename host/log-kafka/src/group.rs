@@ -342,7 +342,10 @@ pub(crate) fn check_position(partition: &TopicPartition, position: i64, bounds: 
     }
     let Bounds { first, end } = bounds;
     let message = if position < first {
-        format!("position {position} is before the first record, {first}: records were deleted before they were read")
+        format!(
+            "position {position} is before the first record, {first}: records were deleted before they were read \
+             (Kafka deletes by event time: see the topic's retention.ms)"
+        )
     } else {
         format!("position {position} is behind the end, {end}: the topic was probably deleted and created again")
     };

@@ -1,7 +1,7 @@
 //! Kafka as a log.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub struct KafkaLog {
     config: Arc<KafkaConfig>,
     view: Arc<View>,
-    admin: OnceLock<Admin>,
+    admin: Arc<Admin>,
 }
 
 impl KafkaLog {
@@ -37,15 +37,8 @@ impl KafkaLog {
         let config = Arc::new(config);
         let view = Arc::new(View::new(&config)?);
         view.check()?;
-        Ok(Self { config, view, admin: OnceLock::new() })
-    }
-
-    fn admin(&self) -> Result<&Admin, LogError> {
-        if let Some(admin) = self.admin.get() {
-            return Ok(admin);
-        }
-        let admin = Admin::new(&self.config)?;
-        Ok(self.admin.get_or_init(|| admin))
+        let admin = Arc::new(Admin::new(&config)?);
+        Ok(Self { config, view, admin })
     }
 
     fn describe(&self, topics: Vec<(Arc<str>, u32)>) -> Result<Vec<TopicInfo>, LogError> {
@@ -90,15 +83,15 @@ impl Log for KafkaLog {
     }
 
     fn create_topic(&self, spec: &TopicSpec) -> Result<bool, LogError> {
-        self.admin()?.create_topic(&self.view, spec)
+        self.admin.create_topic(&self.view, spec)
     }
 
     fn delete_topic(&self, name: &str) -> Result<bool, LogError> {
-        self.admin()?.delete_topic(&self.view, name)
+        self.admin.delete_topic(&self.view, name)
     }
 
     fn session(&self, spec: &SessionSpec) -> Result<Box<dyn LogSession>, LogError> {
-        Ok(Box::new(KafkaSession::open(&self.config, &self.view, spec)?))
+        Ok(Box::new(KafkaSession::open(&self.config, &self.view, &self.admin, spec)?))
     }
 
     fn reader(&self, topic: &str, start: StartPosition) -> Result<Box<dyn TopicReader>, LogError> {
@@ -156,6 +149,6 @@ impl Log for KafkaLog {
 
     fn delete_group(&self, group: &str) -> Result<(), LogError> {
         self.view.forget_group(group);
-        self.admin()?.delete_group(group)
+        self.admin.delete_group(group)
     }
 }

@@ -17,7 +17,11 @@
 //!   positions grow by more than the number of records.
 //! - An event time of exactly 0 is stored as *no timestamp* and read as 0: librdkafka takes a 0 for *now*.
 //!   Times before 1970 are refused.
-//! - `trim_changelog` does nothing: compaction forgets. The topic setting `purge` is meant for other logs and ignored.
+//! - Event times are Kafka's record times, by which brokers delete: a topic whose records are older than its
+//!   `retention.ms` when they are written loses them within minutes. Topics with the setting
+//!   `purge=consumed` (shuffles) are therefore kept without regard to age, and the group that reads them
+//!   deletes what it has committed, as Kafka Streams does.
+//! - `trim_changelog` does nothing: compaction forgets.
 //! - A transaction that its owner left open ends by [`KafkaConfig::transaction_timeout`]; until then
 //!   [`committed`](millstream_log::LogSession::committed) and [`restore`](millstream_log::LogSession::restore)
 //!   wait. A session of the same worker name ends it at once.

@@ -1,6 +1,7 @@
 //! A worker's session.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -18,6 +19,7 @@ use rdkafka::{
 };
 
 use crate::{
+    admin::Admin,
     config::{Isolation, KafkaConfig},
     error::log_error,
     group::GroupConsumer,
@@ -35,8 +37,12 @@ pub(crate) struct KafkaSession {
     group: GroupConsumer,
     outbox: Outbox,
     view: Arc<View>,
+    admin: Arc<Admin>,
     config: Arc<KafkaConfig>,
     spec: SessionSpec,
+    purged_at: Instant,
+    /// Committed positions since the last purge.
+    consumed: BTreeMap<TopicPartition, i64>,
     /// A transaction is begun.
     open: bool,
     /// Why the session can do nothing any more.
@@ -45,7 +51,12 @@ pub(crate) struct KafkaSession {
 }
 
 impl KafkaSession {
-    pub(crate) fn open(config: &Arc<KafkaConfig>, view: &Arc<View>, spec: &SessionSpec) -> Result<Self, LogError> {
+    pub(crate) fn open(
+        config: &Arc<KafkaConfig>,
+        view: &Arc<View>,
+        admin: &Arc<Admin>,
+        spec: &SessionSpec,
+    ) -> Result<Self, LogError> {
         for topic in &spec.topics {
             view.partitions_of_existing(topic)?;
         }
@@ -64,8 +75,11 @@ impl KafkaSession {
             group,
             outbox,
             view: view.clone(),
+            admin: admin.clone(),
             config: config.clone(),
             spec: spec.clone(),
+            purged_at: Instant::now(),
+            consumed: BTreeMap::new(),
             open: false,
             dead: None,
             restorer: None,
@@ -137,6 +151,19 @@ impl KafkaSession {
                 ErrorKind::Fenced => LogError { kind: ErrorKind::Aborted, ..failure },
                 _ => failure,
             });
+        }
+    }
+
+    /// Deletes what was consumed of topics that are kept for the group alone, now and then.
+    fn purge(&mut self, positions: &[(TopicPartition, i64)]) {
+        self.consumed.extend(positions.iter().cloned());
+        if self.purged_at.elapsed() < self.config.purge_interval {
+            return;
+        }
+        self.purged_at = Instant::now();
+        let consumed: Vec<(TopicPartition, i64)> = std::mem::take(&mut self.consumed).into_iter().collect();
+        if let Err(error) = self.admin.purge(&consumed) {
+            tracing::warn!(%error, "consumed records are not deleted");
         }
     }
 
@@ -214,6 +241,7 @@ impl LogSession for KafkaSession {
             Ok(())
         };
         self.noting(committed)?;
+        self.purge(positions);
         Ok(Committed { changelogs: self.changelog_positions()? })
     }
 

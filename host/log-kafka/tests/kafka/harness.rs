@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Result, bail, ensure};
 use millstream_log::{DeliveryGuarantee, Fetched, Log, LogSession, PollEvent, SessionSpec, StartPosition, TopicSpec};
 use millstream_log_kafka::{KafkaConfig, KafkaLog};
-use millstream_types::{RecordBatch, RecordRef, TopicPartition};
+use millstream_types::{Clock, RecordBatch, RecordRef, SystemClock, TopicPartition};
 
 pub struct Case {
     pub name: &'static str,
@@ -79,12 +79,13 @@ pub fn spec(group: &str, worker: &str, topics: &[&Arc<str>]) -> SessionSpec {
     }
 }
 
-/// A batch of `key = value` records with times from 1 on.
+/// A batch of `key = value` records.
 pub fn batch<K: AsRef<str>, V: AsRef<str>>(records: impl IntoIterator<Item = (K, V)>) -> RecordBatch {
     let mut batch = RecordBatch::default();
-    for (index, (key, value)) in records.into_iter().enumerate() {
+    let now_ms = SystemClock.now_ms();
+    for (key, value) in records {
         let (key, value) = (key.as_ref().as_bytes(), value.as_ref().as_bytes());
-        batch.push(RecordRef { key: Some(key), value: Some(value), timestamp_ms: index as i64 + 1 });
+        batch.push(RecordRef { key: Some(key), value: Some(value), timestamp_ms: now_ms });
     }
     batch
 }

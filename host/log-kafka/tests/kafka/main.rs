@@ -22,6 +22,7 @@ fn main() {
         case!(topics::are_created_once_and_checked),
         case!(topics::that_are_missing_are_the_callers_fault),
         case!(topics::of_a_group_tell_its_positions),
+        case!(topics::of_shuffles_forget_what_was_committed),
         case!(records::of_every_shape_come_back_as_they_were),
         case!(records::that_cannot_be_stored_are_refused_with_the_reason),
         case!(records::are_never_cut_by_the_limits_of_a_batch),

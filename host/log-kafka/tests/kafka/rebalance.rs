@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use millstream_log::{Log, PollEvent};
 use millstream_log_kafka::{GroupProtocol, KafkaConfig, KafkaLog};
 
@@ -27,7 +27,7 @@ fn wait_until(what: &str, mut there: impl FnMut() -> bool) -> Result<()> {
     Ok(())
 }
 
-/// One worker begins, a second joins, the first goes away without closing its transaction, a third joins.
+/// One worker begins, a second joins, the first goes away in the middle of a transaction, a third joins.
 fn transfer(broker: &Broker, config: KafkaConfig) -> Result<()> {
     let log = KafkaLog::connect(config)?;
     let (input, output) = (broker.topic(&log, "input", 6)?, broker.topic(&log, "output", 4)?);
@@ -73,7 +73,7 @@ fn transfer(broker: &Broker, config: KafkaConfig) -> Result<()> {
         stops.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
         let ended: Result<Vec<()>> =
             threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a worker panicked"))?).collect();
-        copied.and(ended)
+        copied.with_context(|| format!("{progress:?}")).and(ended)
     })?;
     // Nothing more came when the workers closed.
     check_copies(&log, &output, RECORDS)?;

@@ -1,10 +1,14 @@
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use millstream_log::{ErrorKind, Log, Routing, StartPosition, TopicSpec};
+use millstream_log_kafka::KafkaLog;
 use millstream_types::TopicPartition;
 
-use crate::harness::{Broker, assigned, batch, spec, write};
+use crate::harness::{Broker, PATIENCE, assigned, batch, spec, write};
 
 pub fn are_created_once_and_checked(broker: &Broker) -> Result<()> {
     let log = broker.log()?;
@@ -73,5 +77,30 @@ pub fn of_a_group_tell_its_positions(broker: &Broker) -> Result<()> {
     log.delete_group(&group)?;
     log.delete_group(&group)?;
     ensure!(log.group_positions(&group, std::slice::from_ref(&topic))?.is_empty());
+    Ok(())
+}
+
+/// Shuffles: nobody else reads them, so that the group deletes what it has committed.
+pub fn of_shuffles_forget_what_was_committed(broker: &Broker) -> Result<()> {
+    let mut config = broker.config();
+    config.purge_interval = Duration::ZERO;
+    let log = KafkaLog::connect(config)?;
+    let kept = broker.topic(&log, "kept", 1)?;
+    let mut shuffle = TopicSpec::new(broker.fresh("shuffle"), 1);
+    shuffle.settings.insert("purge".into(), "consumed".into());
+    log.create_topic(&shuffle)?;
+    for topic in [&kept, &shuffle.name] {
+        write(&log, topic, &batch((0..10).map(|n| (n.to_string(), "v"))))?;
+    }
+    let mut session = log.session(&spec(&broker.fresh("group"), "w", &[&kept, &shuffle.name]))?;
+    let positions: Vec<_> = assigned(&mut *session, 2)?.into_iter().map(|partition| (partition, 7)).collect();
+    session.commit(&positions)?;
+    let first = |topic: &str| -> Result<i64> { Ok(log.topic(topic)?.unwrap().offsets[0].0) };
+    let deadline = Instant::now() + PATIENCE;
+    while first(&shuffle.name)? < 7 {
+        ensure!(Instant::now() < deadline, "nothing is deleted");
+    }
+    ensure!((first(&shuffle.name)?, first(&kept)?) == (7, 0));
+    session.close()?;
     Ok(())
 }

@@ -33,7 +33,7 @@ pub struct Progress {
 }
 
 impl Worker<'_> {
-    /// Copies until `stop`; then it closes, or goes without a word where `abandon`.
+    /// Copies until `stop`; then it closes, or drops everything where `abandon`.
     pub fn run(&self, stop: &AtomicBool, abandon: bool, progress: &Progress) -> Result<()> {
         let mut session = self.log.session(&self.spec)?;
         let mut owned: BTreeMap<TopicPartition, Option<i64>> = BTreeMap::new();
@@ -141,11 +141,11 @@ pub fn check_copies(log: &KafkaLog, topic: &str, count: usize) -> Result<()> {
         let found = copies.len();
         copies.sort();
         copies.dedup();
-        ensure!(
-            (found, copies.len()) == (count, count),
-            "{found} records, {} different, where {count} were written",
-            copies.len()
-        );
+        let written = (0..count).map(|n| format!("{n:06}"));
+        let missing: Vec<String> = written.filter(|value| copies.binary_search(value).is_err()).collect();
+        let (first, last) = (missing.first(), missing.last());
+        ensure!(missing.is_empty(), "{found} records, {} missing from {first:?} to {last:?}", missing.len());
+        ensure!(found == count, "{found} records where {count} were written");
         return Ok(());
     }
 }
