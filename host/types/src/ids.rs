@@ -14,7 +14,9 @@ pub enum IdError {
     #[error("`{0}` is not an operator: expected NAME@VERSION, for instance parse@1.0.0")]
     Operator(String),
     /// Not a version.
-    #[error("`{0}` is not a version: 1 to 64 of A-Z, a-z, 0-9, `.`, `-`, `+` and `_`, beginning with a letter or digit")]
+    #[error(
+        "`{0}` is not a version: 1 to 64 of A-Z, a-z, 0-9, `.`, `-`, `+` and `_`, beginning with a letter or digit"
+    )]
     Version(String),
     /// Not a digest.
     #[error("`{0}` is not a digest: expected sha256:HEX")]

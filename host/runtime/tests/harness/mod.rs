@@ -1,5 +1,6 @@
 //! A host over the memory log with operators written as closures.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "test code ends where its premises do not hold")]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
