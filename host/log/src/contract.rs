@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Topics, groups and keys carry random names, so that a log may be used by many tests at once and again.
-//! Nothing here sleeps; whatever takes time on some log is polled for, at most [`ATTEMPTS`] times.
+//! Nothing here sleeps; whatever takes time on some log is polled for, at most for [`PATIENCE`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // These are tests.
 
@@ -31,8 +31,8 @@ pub use driver::{Seen, Worker, create, expect_kind, produce, read_exactly, recor
 
 use crate::Log;
 
-/// How often something is polled for that has to come.
-pub const ATTEMPTS: usize = 120;
+/// How long anything is waited for. Far above what it takes, so that only what never comes fails a test.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long each of these polls waits.
 pub const POLL: Duration = Duration::from_millis(500);

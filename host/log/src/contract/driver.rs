@@ -5,12 +5,12 @@ use std::{
     fmt::Debug,
     hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use millstream_types::{RecordBatch, RecordRef, TopicPartition};
 
-use super::{ATTEMPTS, POLL, QUIET};
+use super::{PATIENCE, POLL, QUIET};
 use crate::{
     DeliveryGuarantee, ErrorKind, Fetched, Log, LogError, LogSession, PollEvent, Routing, SessionSpec, StartPosition,
     TopicSpec,
@@ -61,12 +61,10 @@ pub fn produce(log: &dyn Log, topic: &Arc<str>, routing: Routing, batch: &Record
 /// # Panics
 /// When it never does; `what` says what was waited for.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..ATTEMPTS {
-        if done() {
-            return;
-        }
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
     }
-    panic!("waited in vain: {what}");
 }
 
 /// Unwraps an error and checks its kind.
