@@ -2,7 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,6 +29,9 @@ use crate::{
 /// How often a member that does something long shows that it lives.
 const SERVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the closing thread looks whether it is the last to hold a consumer.
+const CLOSE_PAUSE: Duration = Duration::from_millis(1);
+
 /// The consumer of a session.
 ///
 /// ```text
@@ -33,7 +40,11 @@ const SERVE_INTERVAL: Duration = Duration::from_secs(1);
 ///   revokes  ->  everything is held back     ->  Revoked(p)   ->  release(p): p is removed, answered
 /// ```
 pub(crate) struct GroupConsumer {
-    consumer: BaseConsumer<MemberContext>,
+    /// Shared only with the thread that closes it.
+    consumer: Arc<BaseConsumer<MemberContext>>,
+    /// Tells once the group has been left.
+    left: Sender<()>,
+    leaving: Option<Receiver<()>>,
     view: Arc<View>,
     gather: Gather,
     /// Partitions that the group wants back and that were not yet released: the answer waits for the last of them.
@@ -56,8 +67,11 @@ impl GroupConsumer {
             .map_err(|error| log_error("cannot set up a Kafka consumer", &error))?;
         let topics: Vec<&str> = spec.topics.iter().map(|topic| &**topic).collect();
         consumer.subscribe(&topics).map_err(|error| log_error("cannot subscribe", &error))?;
+        let (left, leaving) = channel();
         Ok(Self {
-            consumer,
+            consumer: Arc::new(consumer),
+            left,
+            leaving: Some(leaving),
             view: view.clone(),
             gather: Gather::new(spec.max_batch_records, spec.max_batch_bytes),
             revoking: Vec::new(),
@@ -314,6 +328,13 @@ impl GroupConsumer {
     }
 }
 
+impl GroupConsumer {
+    /// What tells, after this consumer has been dropped, that the group has been left.
+    pub(crate) fn leaving(&mut self) -> Option<Receiver<()>> {
+        self.leaving.take()
+    }
+}
+
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
         self.consumer.context().close();
@@ -327,6 +348,20 @@ impl Drop for GroupConsumer {
             } else if let Ok(list) = partition_list([]) {
                 answer(&self.consumer, &list, Answer::Unassign);
             }
+        }
+        // librdkafka may wait forever for a group that ended in the middle of a rebalance, so that the closing has a
+        // thread of its own, and whoever wants to wait for it does so with a limit.
+        let (consumer, left) = (self.consumer.clone(), self.left.clone());
+        let close = move || {
+            while Arc::strong_count(&consumer) > 1 {
+                thread::sleep(CLOSE_PAUSE);
+            }
+            drop(consumer);
+            // Nobody may be waiting.
+            let _ = left.send(());
+        };
+        if let Err(error) = thread::Builder::new().name("kafka-close".into()).spawn(close) {
+            tracing::debug!(%error, "no thread to close a consumer");
         }
     }
 }

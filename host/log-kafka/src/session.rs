@@ -32,6 +32,9 @@ use crate::{
 /// How long a consumer for changelogs is kept after the last one was read.
 const RESTORER_REST: Duration = Duration::from_secs(10);
 
+/// How long a session that is closed waits until it has left its group.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+
 pub(crate) struct KafkaSession {
     // Dropped first: a member that leaves lets others go on while the producer winds up.
     group: GroupConsumer,
@@ -291,6 +294,11 @@ impl LogSession for KafkaSession {
     fn close(mut self: Box<Self>) -> Result<(), LogError> {
         if self.open && self.dead.is_none() {
             self.abort()?;
+        }
+        let leaving = self.group.leaving();
+        drop(self);
+        if leaving.is_some_and(|leaving| leaving.recv_timeout(LEAVE_PATIENCE).is_err()) {
+            tracing::warn!("the group was not left in time; it notices by the session's time-out");
         }
         Ok(())
     }
