@@ -81,7 +81,6 @@ fn main() -> Result<()> {
     let generator = read("generate.yaml")?.replace("rate: 60000", &format!("rate: {}", args.rate));
     ensure!(generator.contains(&format!("rate: {}", args.rate)), "generate.yaml has no line `rate: 60000`");
 
-    place.create_topic("payments", 4)?;
     server.create_topic("payments", 4)?;
     server.launch("fraud", &read("pipeline.yaml")?)?;
     server.wait_until_running("fraud")?;

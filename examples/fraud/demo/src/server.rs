@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use millstream_log::{Log, TopicSpec};
+use millstream_log::Log;
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_log_kafka::{KafkaConfig, KafkaLog};
 use serde::Deserialize;
@@ -46,24 +46,6 @@ impl Place {
             Some(bootstrap) => Box::new(KafkaLog::connect(KafkaConfig::new(bootstrap))?),
             None => Box::new(EmbeddedLog::open(&self.data().join("log"), EmbeddedConfig::default())?),
         })
-    }
-
-    /// Makes a topic anew where it may be left over from an earlier run.
-    pub(crate) fn create_topic(&self, name: &str, partitions: u32) -> Result<()> {
-        if self.kafka.is_some() {
-            let log = self.log()?;
-            for stale in log.topics()?.iter().map(|topic| topic.name.clone()) {
-                if *stale == *name || stale.starts_with("fraud") {
-                    log.delete_topic(&stale)?;
-                }
-            }
-            for group in ["fraud", "fraud-generator"] {
-                // A group that was never there is as good as deleted.
-                let _ = log.delete_group(group);
-            }
-            log.create_topic(&TopicSpec::new(name, partitions))?;
-        }
-        Ok(())
     }
 }
 

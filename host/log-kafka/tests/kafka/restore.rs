@@ -61,9 +61,10 @@ pub fn gives_the_state_from_any_position(broker: &Broker) -> Result<()> {
     ensure!(all == state(&[("b", "1"), ("c", "2")]), "{all:?}");
     ensure!(end >= second[0].1);
     let (rest, same) = restored(&mut *session, &changelog, Some(first[0].1))?;
-    ensure!((rest, same) == (state(&[("c", "2")]), end));
+    // The marker of a commit is written after its answer, and takes an offset.
+    ensure!(rest == state(&[("c", "2")]) && same >= end, "{rest:?}, {same} and {end}");
     ensure!(restored(&mut *session, &changelog, Some(second[0].1))?.0 == State::new());
-    ensure!(restored(&mut *session, &changelog, Some(end))? == (State::new(), end));
+    ensure!(restored(&mut *session, &changelog, Some(same))?.0 == State::new());
 
     // Large enough for several deltas, and an error of the caller stops it.
     let entries: Vec<(String, String)> = (0..20_000).map(|n| (format!("key-{n}"), "v".repeat(100))).collect();
