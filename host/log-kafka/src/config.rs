@@ -211,8 +211,9 @@ impl KafkaConfig {
         let mut config = self.client(
             name,
             &[
-                // One commit waits for this once; within it thousands of records gather.
-                ("linger.ms", "2"),
+                // A commit waits for none of it. With a few milliseconds librdkafka polls without a pause while
+                // requests are in flight, and takes the processor from a broker beside it.
+                ("linger.ms", "20"),
                 // Bounds the memory; `append` waits for room.
                 ("queue.buffering.max.messages", "200000"),
                 ("queue.buffering.max.kbytes", "65536"),
