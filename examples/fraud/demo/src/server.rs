@@ -77,8 +77,6 @@ pub(crate) struct Step {
     pub(crate) step: String,
     pub(crate) operator: String,
     pub(crate) records_out: u64,
-    pub(crate) records_skipped: u64,
-    pub(crate) records_dead_lettered: u64,
 }
 
 #[derive(Debug, Deserialize)]
