@@ -246,7 +246,7 @@ fn a_compacted_changelog_restores_the_same_state_from_any_commit() {
         let mut found = before.clone();
         let mut entries = 0;
         let end = session
-            .restore(&changelog, Some(*position), &mut |delta, _| {
+            .restore(&changelog, Some(*position), &mut |delta, _, _| {
                 for index in 0..delta.keys.len() {
                     entries += 1;
                     let key = delta.keys.get(index).expect("a key").to_vec();
@@ -267,7 +267,7 @@ fn a_compacted_changelog_restores_the_same_state_from_any_commit() {
     session.trim_changelog(&changelog, middle).expect("trimmed");
     let mut found = states[150].1.clone();
     session
-        .restore(&changelog, Some(middle), &mut |delta, _| {
+        .restore(&changelog, Some(middle), &mut |delta, _, _| {
             for index in 0..delta.keys.len() {
                 let key = delta.keys.get(index).expect("a key").to_vec();
                 found.insert(key, delta.values.get(index).map(<[u8]>::to_vec));

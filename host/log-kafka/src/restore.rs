@@ -58,7 +58,7 @@ impl Restorer {
         &self,
         changelog: &TopicPartition,
         from: Option<i64>,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
         alive: &mut dyn FnMut(),
     ) -> Result<i64, LogError> {
         self.view.partitions_of_existing(&changelog.topic)?;
@@ -111,7 +111,7 @@ impl Restorer {
         changelog: &TopicPartition,
         from: i64,
         end: i64,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
         alive: &mut dyn FnMut(),
     ) -> Result<i64, LogError> {
         let mut position = from;
@@ -128,7 +128,7 @@ impl Restorer {
                     delta.keys.push(Some(message.key().unwrap_or_default()));
                     delta.values.push(message.payload());
                     if delta.keys.len() >= DELTA_RECORDS || bytes >= DELTA_BYTES {
-                        apply(std::mem::take(&mut delta), position)?;
+                        apply(std::mem::take(&mut delta), position, end)?;
                         bytes = 0;
                     }
                 }
@@ -152,7 +152,7 @@ impl Restorer {
             }
         }
         if !delta.keys.is_empty() {
-            apply(delta, position)?;
+            apply(delta, position, end)?;
         }
         Ok(position)
     }

@@ -270,7 +270,7 @@ impl LogSession for KafkaSession {
         &mut self,
         changelog: &TopicPartition,
         from: Option<i64>,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
     ) -> Result<i64, LogError> {
         self.alive()?;
         let restorer = match self.restorer.take() {

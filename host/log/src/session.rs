@@ -170,7 +170,8 @@ pub trait LogSession: Send {
 
     /// Reads a changelog from position `from` (`None`: its beginning) up to its end as it stands now,
     /// waiting out a transaction that an earlier owner left open, and hands every delta to `apply` with the
-    /// position after it. Returns the position after the last.
+    /// position after it and that end, which tells how far the restore is: `apply(delta, position, end)`.
+    /// Returns the position after the last delta.
     ///
     /// # Errors
     /// When the log cannot be read, when `from` is no longer in the log ([`User`](crate::ErrorKind::User)), or what `apply` returned.
@@ -178,7 +179,7 @@ pub trait LogSession: Send {
         &mut self,
         changelog: &TopicPartition,
         from: Option<i64>,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
     ) -> Result<i64, LogError>;
 
     /// Says that everything before `position` in a changelog is durable elsewhere. A log that keeps

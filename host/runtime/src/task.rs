@@ -334,7 +334,7 @@ fn restore(
     let mut state = Box::new(TaskState::new(backend, shared.host.cache.clone()));
     let from = state.position();
     let mut restored = 0_u64;
-    let end = session.restore(changelog, from, &mut |delta, position| {
+    let end = session.restore(changelog, from, &mut |delta, position, _end| {
         restored += delta.keys.len() as u64;
         state
             .restore(&delta.keys, &delta.values, position)

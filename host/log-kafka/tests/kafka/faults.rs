@@ -108,7 +108,7 @@ pub fn an_open_transaction_of_a_killed_owner_is_waited_out(broker: &Broker) -> R
     let begun = Instant::now();
     let mut session = log.session(&spec(&group, "heir", &[&input]))?;
     let mut restored = Vec::new();
-    let position = session.restore(&changelog, None, &mut |delta, _| {
+    let position = session.restore(&changelog, None, &mut |delta, _, _| {
         restored.extend(delta.values.iter().flatten().map(<[u8]>::to_vec));
         Ok(())
     })?;

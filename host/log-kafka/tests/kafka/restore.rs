@@ -19,7 +19,7 @@ type State = BTreeMap<Vec<u8>, Vec<u8>>;
 fn restored(session: &mut dyn LogSession, changelog: &TopicPartition, from: Option<i64>) -> Result<(State, i64)> {
     let mut state = State::new();
     let mut last = from.unwrap_or(0);
-    let position = session.restore(changelog, from, &mut |delta, position| {
+    let position = session.restore(changelog, from, &mut |delta, position, _| {
         assert!(position > last, "{position} after {last}");
         last = position;
         for (key, value) in delta.keys.iter().zip(delta.values.iter()) {
@@ -74,7 +74,7 @@ pub fn gives_the_state_from_any_position(broker: &Broker) -> Result<()> {
     let (all, _) = restored(&mut *session, &changelog, Some(end))?;
     ensure!(all.len() == 20_000);
     let mut calls = 0;
-    let error = session.restore(&changelog, None, &mut |_, _| {
+    let error = session.restore(&changelog, None, &mut |_, _, _| {
         calls += 1;
         Err(millstream_log::LogError::new(ErrorKind::Fatal, "the disk is full"))
     });

@@ -45,10 +45,12 @@ fn restore(
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut keys = Vec::new();
     let mut last = from.unwrap_or(0);
-    let end = session.restore(changelog, from, &mut |delta, position| {
+    let mut known_end = None;
+    let end = session.restore(changelog, from, &mut |delta, position, goal| {
         assert_eq!(delta.keys.len(), delta.values.len());
         assert_eq!(delta.keys.null_count(), 0, "keys are never null");
         assert!(position > last, "positions ascend");
+        assert_eq!(*known_end.get_or_insert(goal), goal, "the end is known from the start");
         last = position;
         for index in 0..delta.keys.len() {
             let key = text(delta.keys.get(index).expect("a key"));
@@ -58,6 +60,7 @@ fn restore(
         Ok(())
     })?;
     assert!(end >= last, "the end is not before the last delta");
+    assert!(known_end.is_none_or(|goal| end >= goal), "{end} is before the end that was told: {known_end:?}");
     Ok((end, keys))
 }
 
@@ -151,7 +154,7 @@ pub fn deltas_that_are_not_committed_are_not_restored(factory: Factory<'_>) {
     restore(&mut *second.session, &changelog, None, &mut found).expect("restored");
     assert_eq!(found, state(&[("a", Some("committed"))]));
 
-    let failed = second.session.restore(&changelog, None, &mut |_, _| Err(LogError::new(ErrorKind::Fatal, "full")));
+    let failed = second.session.restore(&changelog, None, &mut |_, _, _| Err(LogError::new(ErrorKind::Fatal, "full")));
     assert_eq!(failed.expect_err("what apply returned").message, "full");
 }
 

@@ -14,7 +14,7 @@ fn delta(key: &str, value: &str) -> StateDelta {
 fn restored(session: &mut dyn LogSession, changelog: &TopicPartition) -> usize {
     let mut entries = 0;
     session
-        .restore(changelog, None, &mut |delta, _| {
+        .restore(changelog, None, &mut |delta, _, _| {
             entries += delta.keys.len();
             Ok(())
         })

@@ -267,7 +267,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
         &mut self,
         changelog: &TopicPartition,
         from: Option<i64>,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
     ) -> Result<i64, LogError> {
         self.check_alive()?;
         let partition = self.partition(changelog)?;
@@ -298,7 +298,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
                 StateDelta { keys: batch.keys.take(&rest), values: batch.values.take(&rest) }
             };
             if !delta.keys.is_empty() {
-                apply(delta, position)?;
+                apply(delta, position, end)?;
             }
         }
         Ok(position)

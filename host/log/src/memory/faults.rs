@@ -191,7 +191,7 @@ impl LogSession for FaultySession {
         &mut self,
         changelog: &TopicPartition,
         from: Option<i64>,
-        apply: &mut dyn FnMut(StateDelta, i64) -> Result<(), LogError>,
+        apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
     ) -> Result<i64, LogError> {
         self.session()?.restore(changelog, from, apply)
     }

@@ -97,7 +97,7 @@ fn a_trimmed_changelog_refuses_to_restore_what_it_no_longer_has() {
     worker.session.append_changelog(&changelog, &delta).expect("appended");
     let committed = worker.session.commit(&[]).expect("committed");
     worker.session.trim_changelog(&changelog, committed.changelogs[0].1).expect("trimmed");
-    let restored = worker.session.restore(&changelog, None, &mut |_, _| Ok(()));
+    let restored = worker.session.restore(&changelog, None, &mut |_, _, _| Ok(()));
     let error = expect_kind(restored, ErrorKind::User);
     assert!(error.message.contains("directory"), "{error}");
 }
