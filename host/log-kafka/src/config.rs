@@ -211,9 +211,9 @@ impl KafkaConfig {
         let mut config = self.client(
             name,
             &[
-                // A commit waits for none of it. With a few milliseconds librdkafka polls without a pause while
-                // requests are in flight, and takes the processor from a broker beside it.
-                ("linger.ms", "20"),
+                // The outbox gathers; this is for as long as it takes to hand over what belongs into one request.
+                ("linger.ms", "5"),
+                ("batch.num.messages", "1000000"),
                 // Bounds the memory; `append` waits for room.
                 ("queue.buffering.max.messages", "200000"),
                 ("queue.buffering.max.kbytes", "65536"),

@@ -222,12 +222,19 @@ pub(crate) struct Undelivered {
 #[derive(Debug, Default)]
 struct Deliveries {
     first_failure: Option<Undelivered>,
-    /// The offset after the last record of each tracked partition; -1: not known.
-    tracked: Vec<i64>,
+    lanes: Vec<Delivery>,
 }
 
-/// The context of a producer. A record's opaque number is 0, or one more than the index of the tracked
-/// partition that it goes to.
+/// What is known of the records of one partition.
+#[derive(Clone, Copy, Debug)]
+struct Delivery {
+    /// Records without a report.
+    outstanding: usize,
+    /// The offset after the last delivered one; -1: not known.
+    end: i64,
+}
+
+/// The context of a producer. A record's opaque number is that of the lane that it comes from.
 #[derive(Debug, Default)]
 pub(crate) struct DeliveryContext {
     pub(crate) complaints: Complaints,
@@ -239,16 +246,30 @@ impl DeliveryContext {
         self.deliveries.lock().first_failure.clone()
     }
 
-    /// Starts to track one more partition; returns the opaque number for its records.
-    pub(crate) fn track(&self) -> usize {
+    pub(crate) fn add_lanes(&self, count: usize) {
         let mut deliveries = self.deliveries.lock();
-        deliveries.tracked.push(-1);
-        deliveries.tracked.len()
+        let lanes = deliveries.lanes.len() + count;
+        deliveries.lanes.resize(lanes, Delivery { outstanding: 0, end: -1 });
     }
 
-    /// Ends the tracking and forgets failures; returns the offset after the last record of each tracked partition.
-    pub(crate) fn take(&self) -> Vec<i64> {
-        std::mem::take(&mut *self.deliveries.lock()).tracked
+    /// How many records of a lane have no report yet.
+    pub(crate) fn outstanding(&self, lane: usize) -> usize {
+        self.deliveries.lock().lanes.get(lane).map_or(0, |lane| lane.outstanding)
+    }
+
+    /// Records of a lane were given to the producer, which had none of it.
+    pub(crate) fn sent(&self, lane: usize, records: usize) {
+        if let Some(lane) = self.deliveries.lock().lanes.get_mut(lane) {
+            lane.outstanding = records;
+        }
+    }
+
+    /// Forgets failures and how far the lanes are; returns for each the offset after its last record, -1
+    /// where it is not known.
+    pub(crate) fn take_ends(&self) -> Vec<i64> {
+        let mut deliveries = self.deliveries.lock();
+        deliveries.first_failure = None;
+        deliveries.lanes.iter_mut().map(|lane| std::mem::replace(&mut lane.end, -1)).collect()
     }
 }
 
@@ -267,18 +288,15 @@ impl ClientContext for DeliveryContext {
 impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, tracked: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, lane: usize) {
+        let mut deliveries = self.deliveries.lock();
+        let deliveries = &mut *deliveries;
+        let Some(lane) = deliveries.lanes.get_mut(lane) else { return };
+        lane.outstanding = lane.outstanding.saturating_sub(1);
         match result {
-            // The common case takes no lock.
-            Ok(_) if tracked == 0 => {}
-            Ok(message) => {
-                if let Some(position) = self.deliveries.lock().tracked.get_mut(tracked - 1) {
-                    *position = (*position).max(message.offset().saturating_add(1));
-                }
-            }
+            Ok(message) => lane.end = lane.end.max(message.offset().saturating_add(1)),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let mut deliveries = self.deliveries.lock();
                 // What an abort throws away is no failure.
                 let purged = matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
                 if deliveries.first_failure.is_none() && !purged {

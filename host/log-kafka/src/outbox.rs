@@ -1,4 +1,4 @@
-//! What a session or a writer appends: routing, the producer's queue, delivery reports.
+//! What a session or a writer appends: routing, waiting, the producer's queue, delivery reports.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use millstream_log::{ErrorKind, LogError, Routing, StateDelta, partition_for_key};
-use millstream_types::{RecordBatch, TopicPartition};
+use millstream_types::{RecordBatch, RecordRef, TopicPartition};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
@@ -28,22 +28,52 @@ const WORK_PAUSE: Duration = Duration::from_micros(200);
 /// librdkafka takes a time of 0 for *now*; -1 is Kafka's *no timestamp*.
 const NO_TIMESTAMP: i64 = -1;
 
+/// The most bytes of one partition that librdkafka gets at once: they fit one of its requests.
+const CHUNK_BYTES: usize = 768 << 10;
+
+/// What a record takes of a request beside its key and value, at most, where it has no headers.
+const RECORD_OVERHEAD: usize = 32;
+
+/// The most bytes of all partitions together that wait.
+const WAITING_BYTES: usize = 64 << 20;
+
 /// A producer with what is needed to address partitions. Delivery reports are handled by the caller's
-/// thread, in [`Outbox::append`] and [`Outbox::drain`].
+/// thread, in [`Outbox::append`], [`Outbox::serve`] and [`Outbox::drain`].
+///
+/// Records wait here, by partition, and librdkafka gets those of a partition only once it has nothing of
+/// that partition under way: it has one request of an idempotent producer on the wire for each partition
+/// (it compares records in flight with a limit for requests), and while others wait behind it, its thread
+/// polls without a pause.
 pub(crate) struct Outbox {
     producer: BaseProducer<DeliveryContext>,
     view: Arc<View>,
     routes: HashMap<Arc<str>, Route>,
-    /// For each tracked changelog, in the order of the context's numbers.
-    changelogs: Vec<TopicPartition>,
+    lanes: Vec<Lane>,
+    /// The lanes of the changelogs that were appended to since the last commit.
+    changelogs: Vec<usize>,
+    waiting_bytes: usize,
+    /// Records leave as soon as they can, not only when there are many or they are drained.
+    eager: bool,
     patience: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Route {
     partitions: u32,
+    /// The lane of partition 0; the others follow.
+    first_lane: usize,
     /// Where the records without a key of the current batch go.
     sticky: u32,
+}
+
+/// The records of one partition that librdkafka does not have yet.
+struct Lane {
+    to: TopicPartition,
+    waiting: RecordBatch,
+    /// How many of `waiting` it has got.
+    handed: usize,
+    /// Whether a record without a time gets that of its sending.
+    stamped: bool,
 }
 
 impl Outbox {
@@ -61,7 +91,10 @@ impl Outbox {
             producer,
             view: view.clone(),
             routes: HashMap::new(),
+            lanes: Vec::new(),
             changelogs: Vec::new(),
+            waiting_bytes: 0,
+            eager: transactional_id.is_none(),
             patience: config.transaction_timeout,
         })
     }
@@ -72,114 +105,180 @@ impl Outbox {
 
     /// Finds out how many partitions a topic has, once.
     pub(crate) fn resolve(&mut self, topic: &Arc<str>) -> Result<(), LogError> {
-        if !self.routes.contains_key(topic) {
-            let partitions = self.view.partitions_of_existing(topic)?;
-            self.routes.insert(topic.clone(), Route { partitions, sticky: 0 });
-        }
-        Ok(())
+        self.route(topic).map(drop)
     }
 
-    /// Queues records, waiting for room.
+    fn route(&mut self, topic: &Arc<str>) -> Result<&mut Route, LogError> {
+        if !self.routes.contains_key(topic) {
+            let partitions = self.view.partitions_of_existing(topic)?;
+            let first_lane = self.lanes.len();
+            self.lanes.extend((0..partitions).map(|partition| Lane {
+                to: TopicPartition::new(topic.clone(), partition),
+                waiting: RecordBatch::default(),
+                handed: 0,
+                stamped: false,
+            }));
+            self.producer.context().add_lanes(partitions as usize);
+            self.routes.insert(topic.clone(), Route { partitions, first_lane, sticky: 0 });
+        }
+        self.routes
+            .get_mut(topic)
+            .ok_or_else(|| LogError::new(ErrorKind::Fatal, format!("topic `{topic}` has no route")))
+    }
+
+    /// Takes records, waiting for room.
     pub(crate) fn append(&mut self, topic: &Arc<str>, routing: Routing, batch: &RecordBatch) -> Result<(), LogError> {
-        self.resolve(topic)?;
-        let Some(route) = self.routes.get_mut(topic) else { return Ok(()) };
-        let partitions = route.partitions;
+        let route = self.route(topic)?;
         // One partition for all of a batch's records without a key, so that they travel together.
-        route.sticky = (route.sticky + 1) % partitions.max(1);
-        let sticky = route.sticky;
+        route.sticky = (route.sticky + 1) % route.partitions.max(1);
+        let Route { partitions, first_lane, sticky } = *route;
         if let Routing::To(partition) = routing {
             check_partition(topic, partition, partitions)?;
         }
-        let has_headers = !batch.headers.is_empty();
+        check_records(topic, batch)?;
         for index in 0..batch.len() {
-            let record = batch.record(index);
-            let partition = match (routing, record.key) {
+            let partition = match (routing, batch.keys.get(index)) {
                 (Routing::To(partition), _) => partition,
                 (Routing::ByKey, Some(key)) => partition_for_key(key, partitions),
                 (Routing::ByKey, None) => sticky,
             };
-            let timestamp = match record.timestamp_ms {
-                0 => NO_TIMESTAMP,
-                before @ ..0 => return Err(refused_time(topic, before)),
-                after => after,
-            };
-            let headers = if has_headers { headers_of(topic, batch, index)? } else { None };
-            self.send(BaseRecord {
-                topic,
-                partition: Some(partition as i32),
-                payload: record.value,
-                key: record.key,
-                timestamp: Some(timestamp),
-                headers,
-                delivery_opaque: 0,
-            })?;
+            if let Some(lane) = self.lanes.get_mut(first_lane + partition as usize) {
+                lane.waiting.push_from(batch, index);
+            }
         }
-        self.serve();
-        Ok(())
+        self.waiting_bytes += batch.byte_size();
+        self.make_room()
     }
 
-    /// Queues state changes, and keeps track of the offset after them.
+    /// Takes state changes, and keeps track of the offset after them.
     pub(crate) fn append_changelog(&mut self, changelog: &TopicPartition, delta: &StateDelta) -> Result<(), LogError> {
-        self.resolve(&changelog.topic)?;
-        let partitions = self.routes.get(&changelog.topic).map_or(0, |route| route.partitions);
+        let Route { partitions, first_lane, .. } = *self.route(&changelog.topic)?;
         check_partition(&changelog.topic, changelog.partition, partitions)?;
         if delta.keys.is_empty() {
             return Ok(());
         }
-        let tracked = self.producer.context().track();
-        self.changelogs.push(changelog.clone());
-        for (key, value) in delta.keys.iter().zip(delta.values.iter()) {
-            self.send(BaseRecord {
-                topic: &changelog.topic,
-                partition: Some(changelog.partition as i32),
-                payload: value,
-                key,
-                timestamp: None,
-                headers: None,
-                delivery_opaque: tracked,
-            })?;
+        let at = first_lane + changelog.partition as usize;
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.stamped = true;
+            for (key, value) in delta.keys.iter().zip(delta.values.iter()) {
+                lane.waiting.push(RecordRef { key, value, timestamp_ms: 0 });
+            }
+            self.changelogs.push(at);
         }
-        self.serve();
+        self.waiting_bytes += delta.keys.byte_size() + delta.values.byte_size();
+        self.make_room()
+    }
+
+    /// Hands over what is due, and waits while too much waits.
+    fn make_room(&mut self) -> Result<(), LogError> {
+        self.take_reports();
+        self.hand_over(self.eager)?;
+        let mut deadline = None;
+        while self.waiting_bytes > WAITING_BYTES {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
+            if Instant::now() > deadline {
+                return Err(self.unanswered("the producer's queue stays full"));
+            }
+            thread::sleep(WORK_PAUSE);
+            self.take_reports();
+            self.hand_over(true)?;
+        }
         Ok(())
     }
 
-    fn send(&self, mut record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), LogError> {
-        let mut deadline = None;
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
-                    if Instant::now() > deadline {
-                        return Err(self.unanswered("the producer's queue stays full"));
-                    }
-                    self.serve();
-                    thread::sleep(WORK_PAUSE);
+    /// Gives librdkafka a chunk of every lane that it has nothing of: of those with a whole chunk, or of all.
+    fn hand_over(&mut self, all: bool) -> Result<(), LogError> {
+        if self.waiting_bytes == 0 {
+            return Ok(());
+        }
+        let nothing_under_way = self.producer.in_flight_count() == 0;
+        let mut left = 0;
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get(at) else { break };
+            let bytes = lane.waiting_bytes();
+            if bytes > 0 && (all || bytes >= CHUNK_BYTES) {
+                let outstanding = if nothing_under_way { 0 } else { self.producer.context().outstanding(at) };
+                if outstanding == 0 {
+                    self.hand_over_lane(at)?;
                 }
-                Err((error, back)) => return Err(self.refused(&error, back.topic, back.partition)),
+            }
+            left += self.lanes.get(at).map_or(0, Lane::waiting_bytes);
+        }
+        self.waiting_bytes = left;
+        Ok(())
+    }
+
+    fn hand_over_lane(&mut self, at: usize) -> Result<(), LogError> {
+        let Some(lane) = self.lanes.get(at) else { return Ok(()) };
+        let has_headers = !lane.waiting.headers.is_empty();
+        let mut handed = lane.handed;
+        let mut bytes = 0;
+        while handed < lane.waiting.len() && bytes < CHUNK_BYTES {
+            let record = lane.waiting.record(handed);
+            let timestamp = match record.timestamp_ms {
+                0 if lane.stamped => None,
+                0 => Some(NO_TIMESTAMP),
+                after => Some(after),
+            };
+            let mut headers = None;
+            if has_headers {
+                for (name, value) in lane.waiting.headers.get(handed) {
+                    let key = header_name(&lane.to.topic, name)?;
+                    bytes += name.len() + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+                    headers = Some(OwnedHeaders::insert(headers.unwrap_or_default(), Header { key, value }));
+                }
+            }
+            bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+            let message = BaseRecord {
+                topic: &lane.to.topic,
+                partition: Some(lane.to.partition as i32),
+                payload: record.value,
+                key: record.key,
+                timestamp,
+                headers,
+                delivery_opaque: at,
+            };
+            match self.producer.send(message) {
+                Ok(()) => handed += 1,
+                // Its queue is bounded as well; the rest has its turn when this is through.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => break,
+                Err((error, _)) => return Err(self.refused(&error, &lane.to)),
             }
         }
+        let sent = handed - lane.handed;
+        self.producer.context().sent(at, sent);
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.handed = handed;
+            if handed == lane.waiting.len() {
+                lane.clear();
+            }
+        }
+        Ok(())
     }
 
     /// Why a record was not taken.
-    fn refused(&self, error: &KafkaError, topic: &str, partition: Option<i32>) -> LogError {
+    fn refused(&self, error: &KafkaError, to: &TopicPartition) -> LogError {
         if let Some(failure) = self.fatal().or_else(|| self.undelivered()) {
             return failure;
         }
-        let mut failure = log_error(&format!("cannot write to topic `{topic}`"), error);
+        let mut failure = log_error(&format!("cannot write to topic `{}`", to.topic), error);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) {
             // The transaction failed in the background; what failed it is reported by the commit.
             failure.kind = ErrorKind::Aborted;
         }
-        match partition.and_then(|partition| u32::try_from(partition).ok()) {
-            Some(partition) => failure.at(TopicPartition::new(topic, partition)),
-            None => failure,
+        failure.at(to.clone())
+    }
+
+    /// Handles the delivery reports that are there, and hands over what may leave by now. What goes wrong
+    /// with that is told by the next append or drain.
+    pub(crate) fn serve(&mut self) {
+        self.take_reports();
+        if let Err(error) = self.hand_over(self.eager) {
+            tracing::debug!(%error, "waiting records could not be handed over");
         }
     }
 
-    /// Handles the delivery reports that are there.
-    pub(crate) fn serve(&self) {
+    fn take_reports(&self) {
         let mut before = i32::MAX;
         loop {
             let now = self.producer.in_flight_count();
@@ -192,18 +291,27 @@ impl Outbox {
         }
     }
 
-    /// Waits until everything queued is delivered or has failed.
+    /// Waits until everything that was appended is delivered or has failed.
     ///
     /// rdkafka's own `flush` waits in steps of 100 ms.
-    pub(crate) fn drain(&self) -> Result<(), LogError> {
-        let deadline = Instant::now() + self.patience + self.patience;
-        while self.producer.in_flight_count() > 0 {
-            let before = self.producer.in_flight_count();
-            self.producer.poll(Duration::ZERO);
-            if self.producer.in_flight_count() == before {
-                if Instant::now() > deadline {
-                    return Err(self.unanswered("records are not acknowledged"));
-                }
+    pub(crate) fn drain(&mut self) -> Result<(), LogError> {
+        let patience = self.patience + self.patience;
+        let mut deadline = Instant::now() + patience;
+        let mut before = i32::MAX;
+        loop {
+            self.hand_over(true)?;
+            let under_way = self.producer.in_flight_count();
+            if under_way == 0 && self.waiting_bytes == 0 {
+                break;
+            }
+            if under_way != before {
+                before = under_way;
+                deadline = Instant::now() + patience;
+            } else if Instant::now() > deadline {
+                return Err(self.unanswered("records are not acknowledged"));
+            }
+            self.take_reports();
+            if self.producer.in_flight_count() == under_way {
                 thread::sleep(WORK_PAUSE);
             }
         }
@@ -240,11 +348,34 @@ impl Outbox {
         })
     }
 
-    /// Ends what was appended: for each changelog the position after the last delivered record.
+    /// Ends what was appended: drops what still waits, and returns for each changelog the position after
+    /// the last delivered record; -1: not known.
     pub(crate) fn take_changelogs(&mut self) -> Vec<(TopicPartition, i64)> {
-        let positions = self.producer.context().take();
-        std::mem::take(&mut self.changelogs).into_iter().zip(positions).collect()
+        self.lanes.iter_mut().for_each(Lane::clear);
+        self.waiting_bytes = 0;
+        let ends = self.producer.context().take_ends();
+        let end_of = |at: usize| Some((self.lanes.get(at)?.to.clone(), ends.get(at).copied().unwrap_or(-1)));
+        std::mem::take(&mut self.changelogs).into_iter().filter_map(end_of).collect()
     }
+}
+
+impl Lane {
+    fn waiting_bytes(&self) -> usize {
+        if self.waiting.is_empty() { 0 } else { self.waiting.byte_size() }
+    }
+
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.handed = 0;
+    }
+}
+
+/// Refuses what Kafka could not keep, before anything of it is taken.
+fn check_records(topic: &str, batch: &RecordBatch) -> Result<(), LogError> {
+    if let Some(before) = batch.timestamps.iter().find(|timestamp| **timestamp < 0) {
+        return Err(refused_time(topic, *before));
+    }
+    batch.headers.names().iter().try_for_each(|name| header_name(topic, name.unwrap_or_default()).map(drop))
 }
 
 fn check_partition(topic: &Arc<str>, partition: u32, partitions: u32) -> Result<(), LogError> {
@@ -260,19 +391,11 @@ fn refused_time(topic: &str, timestamp_ms: i64) -> LogError {
     LogError::new(ErrorKind::User, message)
 }
 
-fn headers_of(topic: &str, batch: &RecordBatch, index: usize) -> Result<Option<OwnedHeaders>, LogError> {
-    let mut headers: Option<OwnedHeaders> = None;
-    for (name, value) in batch.headers.get(index) {
-        let key = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0')).ok_or_else(|| {
-            let name = String::from_utf8_lossy(name);
-            LogError::new(
-                ErrorKind::User,
-                format!(
-                    "a record for topic `{topic}` has the header `{name}`: Kafka's header names are UTF-8 without NUL"
-                ),
-            )
-        })?;
-        headers = Some(headers.unwrap_or_default().insert(Header { key, value }));
-    }
-    Ok(headers)
+fn header_name<'a>(topic: &str, name: &'a [u8]) -> Result<&'a str, LogError> {
+    std::str::from_utf8(name).ok().filter(|name| !name.contains('\0')).ok_or_else(|| {
+        let name = String::from_utf8_lossy(name);
+        let message =
+            format!("a record for topic `{topic}` has the header `{name}`: Kafka's header names are UTF-8 without NUL");
+        LogError::new(ErrorKind::User, message)
+    })
 }

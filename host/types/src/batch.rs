@@ -101,6 +101,14 @@ impl RecordBatch {
         }
     }
 
+    /// Removes every record and keeps the room that they took.
+    pub fn clear(&mut self) {
+        self.keys.truncate(0);
+        self.values.truncate(0);
+        self.headers = HeaderColumn::default();
+        self.timestamps.clear();
+    }
+
     /// The records at `indices`, in that order.
     #[must_use]
     pub fn take(&self, indices: &[u32]) -> Self {
