@@ -6,7 +6,7 @@ pub enum Mutation {
     /// Positions and outputs are committed first, and the deltas go into the next transaction.
     CommitBeforeDeltas,
     /// State goes to the store before the log has committed it.
-    ApplyBeforeCommit,
+    WriteBackBeforeCommit,
     /// A task trusts its store and leaves the changelog after it alone.
     SkipRestore,
     /// Partitions are given back before what was done on them is committed.
@@ -25,7 +25,7 @@ impl Mutation {
     /// Every mutation.
     pub const ALL: [Self; 8] = [
         Self::CommitBeforeDeltas,
-        Self::ApplyBeforeCommit,
+        Self::WriteBackBeforeCommit,
         Self::SkipRestore,
         Self::ReleaseBeforeCommit,
         Self::ReleaseWithoutCommit,

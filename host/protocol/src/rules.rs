@@ -57,11 +57,13 @@ impl Rules {
         }
     }
 
-    fn commit(self) -> [Step; 5] {
+    fn commit(self) -> Vec<Step> {
         match self.mutation {
-            Some(Mutation::CommitBeforeDeltas) => [PrepareSinks, CommitLog, AppendDeltas, ApplyDeltas, FinishSinks],
-            Some(Mutation::ApplyBeforeCommit) => [PrepareSinks, AppendDeltas, ApplyDeltas, CommitLog, FinishSinks],
-            _ => COMMIT,
+            Some(Mutation::CommitBeforeDeltas) => vec![PrepareSinks, CommitLog, AppendDeltas, ApplyDeltas, FinishSinks],
+            Some(Mutation::WriteBackBeforeCommit) => {
+                vec![PrepareSinks, AppendDeltas, ApplyDeltas, Flush, CommitLog, FinishSinks]
+            }
+            _ => COMMIT.to_vec(),
         }
     }
 
@@ -69,14 +71,8 @@ impl Rules {
     pub fn after_step(self, kind: ErrorKind) -> Recovery {
         match (kind, self.mutation) {
             (ErrorKind::Aborted, Some(Mutation::GoOnAfterAbort))
-            | (ErrorKind::Unknown, Some(Mutation::TrustUnknownCommit)) => return Recovery::Again,
-            _ => {}
-        }
-        match kind {
-            // The steps before it were taken, so that it is not repeated on its own.
-            ErrorKind::Retriable => Recovery::Restart,
-            ErrorKind::Aborted | ErrorKind::Fenced | ErrorKind::Unknown => Recovery::Rejoin,
-            ErrorKind::User | ErrorKind::Fatal => Recovery::Stop,
+            | (ErrorKind::Unknown, Some(Mutation::TrustUnknownCommit)) => Recovery::Again,
+            _ => after(kind),
         }
     }
 
@@ -84,7 +80,7 @@ impl Rules {
     pub fn after_poll(self, kind: ErrorKind) -> Recovery {
         match kind {
             ErrorKind::Retriable => Recovery::Again,
-            _ => self.after_step(kind),
+            _ => after(kind),
         }
     }
 
@@ -95,6 +91,15 @@ impl Rules {
             Some(Mutation::KeepLostTasks) => Recovery::Again,
             _ => Recovery::Rejoin,
         }
+    }
+}
+
+fn after(kind: ErrorKind) -> Recovery {
+    match kind {
+        // The steps before it were taken, so that it is not repeated on its own.
+        ErrorKind::Retriable => Recovery::Restart,
+        ErrorKind::Aborted | ErrorKind::Fenced | ErrorKind::Unknown => Recovery::Rejoin,
+        ErrorKind::User | ErrorKind::Fatal => Recovery::Stop,
     }
 }
 

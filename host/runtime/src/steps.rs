@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_log::Committed;
 use millstream_pipeline::plan::StageIndex;
-use millstream_protocol::{Occasion, Point, Recovery, Step};
+use millstream_protocol::{ErrorKind, Occasion, Point, Recovery, Step};
 use millstream_types::TopicPartition;
 
 use crate::{Failure, opening::Opening, task::Task, worker::Worker};
@@ -41,7 +41,9 @@ impl Worker {
                 if rules.after_step(failure.kind) != Recovery::Again {
                     return Err(failure);
                 }
-                self.session.abort()?;
+                if failure.kind == ErrorKind::Aborted {
+                    self.session.abort()?;
+                }
             }
             self.reached(Point::After(step));
         }
@@ -69,7 +71,7 @@ impl Worker {
             Step::ApplyDeltas => dirty.for_each(|task| task.apply(&round.committed.changelogs)),
             Step::FinishSinks if round.is_dirty => {
                 for task in dirty {
-                    task.finish_sinks()?;
+                    task.finish_commit()?;
                 }
                 self.count_commit(round);
             }

@@ -180,11 +180,8 @@ impl Task {
         moved.filter_map(|input| Some((input.partition.clone(), input.position?))).collect()
     }
 
-    /// The commit happened; `changelogs` are the positions after what was appended.
+    /// State changes are committed; `changelogs` are the positions after what was appended.
     pub(crate) fn apply(&mut self, changelogs: &[(TopicPartition, i64)]) {
-        for input in &mut self.inputs {
-            input.committed = input.position;
-        }
         if let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) {
             let after = changelogs.iter().find(|(partition, _)| partition == changelog).map(|(_, position)| *position);
             if let Some(position) = after.or(state.position()) {
@@ -193,13 +190,16 @@ impl Task {
         }
     }
 
-    /// Shows what sinks had prepared.
+    /// Shows what sinks had prepared, which ends the commit.
     ///
     /// # Errors
     /// When a sink cannot show it.
-    pub(crate) fn finish_sinks(&mut self) -> Result<(), Failure> {
+    pub(crate) fn finish_commit(&mut self) -> Result<(), Failure> {
         for writer in self.sinks.iter_mut().flatten() {
             writer.finish()?;
+        }
+        for input in &mut self.inputs {
+            input.committed = input.position;
         }
         self.dirty = false;
         Ok(())

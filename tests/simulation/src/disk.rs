@@ -1,0 +1,154 @@
+//! The local disk of a host, which a crash leaves as it was after some earlier write.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use millstream_state::{Entry, ScanVisitor, StateBackend, StateBackends, StateError};
+use millstream_types::BytesColumn;
+use parking_lot::Mutex;
+
+use crate::scheduler::{Scheduler, disk_point};
+
+/// What a store holds, and up to where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) position: Option<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    now: Contents,
+    /// What it was after each write since the last flush, the flush first.
+    since_flush: Vec<Contents>,
+    is_open: bool,
+}
+
+/// The stores of one host.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    stores: Arc<Mutex<BTreeMap<String, Store>>>,
+    scheduler: Arc<Scheduler>,
+}
+
+impl Disk {
+    pub(crate) fn new(scheduler: Arc<Scheduler>) -> Self {
+        Self { stores: Arc::default(), scheduler }
+    }
+
+    /// The host crashed: each store is as after one of the writes since its last flush.
+    pub(crate) fn tear(&self) {
+        for store in self.stores.lock().values_mut() {
+            let candidates = store.since_flush.len() as u64 + 1;
+            let drawn = self.scheduler.below(candidates) as usize;
+            if let Some(earlier) = store.since_flush.get(drawn) {
+                store.now = earlier.clone();
+            }
+            store.since_flush = vec![store.now.clone()];
+            store.is_open = false;
+        }
+    }
+
+    /// Another disk takes its place.
+    pub(crate) fn lose(&self) {
+        self.stores.lock().clear();
+    }
+
+    pub(crate) fn contents(&self) -> Vec<(String, Contents)> {
+        self.stores.lock().iter().map(|(task, store)| (task.clone(), store.now.clone())).collect()
+    }
+}
+
+impl StateBackends for Disk {
+    fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError> {
+        disk_point(&self.scheduler, "open a store");
+        let mut stores = self.stores.lock();
+        let store = stores.entry(task.to_owned()).or_default();
+        if std::mem::replace(&mut store.is_open, true) {
+            return Err(StateError::InUse(format!("the state of task {task} is open already")));
+        }
+        if store.since_flush.is_empty() {
+            store.since_flush.push(store.now.clone());
+        }
+        let open = OpenStore { task: task.to_owned(), stores: self.stores.clone(), scheduler: self.scheduler.clone() };
+        Ok(Box::new(open))
+    }
+
+    fn remove(&self, task: &str) -> Result<(), StateError> {
+        self.stores.lock().remove(task);
+        Ok(())
+    }
+}
+
+struct OpenStore {
+    task: String,
+    stores: Arc<Mutex<BTreeMap<String, Store>>>,
+    scheduler: Arc<Scheduler>,
+}
+
+impl OpenStore {
+    fn with<T>(&self, f: impl FnOnce(&mut Store) -> T) -> Result<T, StateError> {
+        let mut stores = self.stores.lock();
+        stores.get_mut(&self.task).map(f).ok_or_else(|| StateError::Misuse(format!("{} is gone", self.task)))
+    }
+}
+
+impl Drop for OpenStore {
+    fn drop(&mut self) {
+        // A store that is gone is not open.
+        let _ = self.with(|store| store.is_open = false);
+    }
+}
+
+impl StateBackend for OpenStore {
+    fn get_many(&self, keys: &BytesColumn) -> Result<BytesColumn, StateError> {
+        self.with(|store| {
+            let mut values = BytesColumn::with_capacity(keys.len(), 0);
+            for key in keys.iter() {
+                values.push(key.and_then(|key| store.now.entries.get(key)).map(Vec::as_slice));
+            }
+            values
+        })
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError> {
+        self.with(|store| {
+            for (key, value) in store.now.entries.iter().filter(|(key, _)| &key[..] >= start && &key[..] < end) {
+                if !visit(key, value) {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
+        disk_point(&self.scheduler, "write to a store");
+        self.with(|store| {
+            for (key, value) in entries {
+                match value {
+                    Some(value) => store.now.entries.insert(key.to_vec(), value.to_vec()),
+                    None => store.now.entries.remove(key),
+                };
+            }
+            store.now.position = Some(position);
+            store.since_flush.push(store.now.clone());
+        })
+    }
+
+    fn position(&self) -> Option<i64> {
+        self.with(|store| store.now.position).ok().flatten()
+    }
+
+    fn flush(&mut self) -> Result<Option<i64>, StateError> {
+        disk_point(&self.scheduler, "flush a store");
+        self.with(|store| {
+            store.since_flush = vec![store.now.clone()];
+            store.now.position
+        })
+    }
+
+    fn set_now_ms(&mut self, _now_ms: i64) {}
+
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+}

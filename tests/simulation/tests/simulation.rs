@@ -1,0 +1,92 @@
+//! The protocol holds, and the checker would notice if it did not.
+#![allow(clippy::expect_used, reason = "test code ends where its premises do not hold")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use millstream_log::simulated::Breakages;
+use millstream_protocol::{Mutation, Rules};
+use millstream_simulation::{Options, Report, run};
+
+/// Enough for every kind of fault to meet with every step; `./x sim` runs more.
+const SOUND_SEEDS: u64 = 400;
+
+/// A wrong protocol must be found within so many seeds.
+const SEEDS_TO_FIND: u64 = 4_000;
+
+/// The first seed whose run violates what is promised.
+fn first_violation(options: &Options, seeds: u64) -> Option<Report> {
+    let (next, found) = (AtomicU64::new(0), AtomicBool::new(false));
+    let search = || {
+        while !found.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return None;
+            }
+            let report = run(seed, options);
+            if report.violation.is_some() {
+                found.store(true, Ordering::Relaxed);
+                return Some(report);
+            }
+        }
+        None
+    };
+    std::thread::scope(|scope| {
+        let searches = [scope.spawn(search), scope.spawn(search)];
+        searches.into_iter().find_map(|search| search.join().expect("a search"))
+    })
+}
+
+#[test]
+fn every_record_counts_once_whatever_fails() {
+    let found = first_violation(&Options::default(), SOUND_SEEDS);
+    assert!(found.is_none(), "run `./x sim --seed {}`: {found:?}", found.as_ref().map_or(0, |report| report.seed));
+}
+
+#[test]
+fn a_seed_replays() {
+    for seed in 0..20 {
+        let runs = [(); 2].map(|()| run(seed, &Options::default()));
+        assert_eq!(runs[0].digest, runs[1].digest, "seed {seed}");
+        assert_eq!(runs[0].turns, runs[1].turns, "seed {seed}");
+    }
+}
+
+#[test]
+fn runs_meet_with_every_kind_of_fault() {
+    let reports: Vec<Report> = (0..100).map(|seed| run(seed, &Options::default())).collect();
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    assert!(sum(|report| report.faults.worker_crashes) > 0, "workers crash");
+    assert!(sum(|report| report.faults.host_crashes) > 0, "hosts crash");
+    assert!(sum(|report| report.faults.stalls) > 0, "workers stand still");
+    assert!(sum(|report| report.faults.requests_lost) > 0, "requests are lost");
+    assert!(sum(|report| report.faults.answers_lost) > 0, "answers are lost");
+    assert!(sum(|report| report.expulsions) > 0, "workers are taken for dead");
+    assert!(sum(|report| report.fenced) > 0, "zombies are fenced");
+    assert!(sum(|report| report.waits) > 0, "open transactions are waited for");
+    assert!(sum(|report| report.swaps) > 0, "operators are swapped");
+}
+
+fn assert_found(options: &Options, what: &str) {
+    assert!(first_violation(options, SEEDS_TO_FIND).is_some(), "{what} was not found in {SEEDS_TO_FIND} seeds");
+}
+
+#[test]
+fn every_wrong_protocol_is_found() {
+    for mutation in Mutation::ALL {
+        assert_found(&Options { rules: Rules::mutated(mutation), ..Options::default() }, &format!("{mutation:?}"));
+    }
+}
+
+#[test]
+fn a_log_that_keeps_less_than_it_promises_is_found() {
+    let sound = Breakages::default();
+    for breakages in [
+        Breakages { positions_unstable: true, ..sound },
+        Breakages { restore_past_open_transaction: true, ..sound },
+        Breakages { zombie_commits: true, ..sound },
+        Breakages { positions_outside_transaction: true, ..sound },
+        Breakages { read_uncommitted: true, ..sound },
+    ] {
+        assert_found(&Options { breakages, ..Options::default() }, &format!("{breakages:?}"));
+    }
+}
