@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use millstream_api::forget_pipeline;
 use millstream_pipeline::{PipelineSpec, spec::FileInput};
-use millstream_runtime::{Host, PipelineHandle, PipelineState, PipelineStatus, StartOptions, start};
+use millstream_runtime::{Host, PipelineHandle, PipelineState, PipelineStatus, Rules, StartOptions, start};
 
 use progress::Progress;
 
@@ -35,6 +35,8 @@ pub(crate) fn run(args: RunArgs, output: Output) -> Result<()> {
         clock: parts.clock,
         host_id: config.host_id,
         operators: Arc::new(operators),
+        rules: Rules::default(),
+        probe: None,
     };
     let handle = start(plan, host, StartOptions { until_drained: args.until_drained })
         .map_err(|error| Failure::new(FAILED, format!("pipeline `{}` cannot start: {error}", spec.pipeline)))?;

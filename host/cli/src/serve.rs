@@ -51,6 +51,7 @@ async fn run(config: HostConfig, listen: &str, output: Output) -> Result<()> {
         cache: parts.cache,
         clock: parts.clock,
         host_id: config.host_id,
+        probe: None,
         limits: config.api,
     });
     match output {

@@ -12,7 +12,6 @@ use millstream_types::{RecordBatch, UNKNOWN_WATERMARK};
 use crate::{
     Failure,
     dead_letter::Origin,
-    host::monotonic,
     metrics::StepMetrics,
     shared::Shared,
     topology::Topology,
@@ -174,9 +173,9 @@ impl Flow<'_> {
         let shared = self.shared;
         let Some(metrics) = shared.steps.get(&id) else { return Err(Failure::stop("a step has no metrics")) };
         metrics.records_in.add(batch.len() as u64);
-        let started = monotonic();
+        let started = shared.now();
         let whole = self.call(id, batch);
-        metrics.busy_ns.add(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        metrics.busy_ns.add(u64::try_from(shared.now().saturating_sub(started).as_nanos()).unwrap_or(u64::MAX));
         metrics.batches.add(1);
         match whole? {
             Ok((version, output)) => self.route(&version, metrics, batch.len(), output, lineage),

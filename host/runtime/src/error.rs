@@ -1,8 +1,9 @@
 //! Errors of running pipelines.
 
 use millstream_connector::ConnectorError;
-use millstream_log::{ErrorKind, LogError};
+use millstream_log::LogError;
 use millstream_operator::OperatorError;
+use millstream_protocol::ErrorKind;
 use millstream_state::StateError;
 
 /// Why a pipeline cannot be started at all.
@@ -24,36 +25,28 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The pipeline's topics are missing or do not fit.
+    #[error("{0}")]
+    Topology(String),
     /// The supervisor thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(String),
 }
 
-/// Why a worker stopped, and what follows from it.
+/// Why a worker stopped.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failure {
     /// What was wrong, with step, topic, partition and offset where there are any.
     pub reason: String,
-    /// Whether a new session from the committed positions may do better.
-    pub recovery: Recovery,
-}
-
-/// What follows from a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// Start again from the committed positions, after a wait; counts against the retries.
-    Restart,
-    /// Start again at once: another session took over or a transaction was lost, which is part of the protocol.
-    Rejoin,
-    /// Nothing but a person can help. The pipeline fails.
-    Stop,
+    /// What is known about it; the protocol says what follows.
+    pub kind: ErrorKind,
 }
 
 impl Failure {
     /// A failure that only a person can mend.
     pub(crate) fn stop(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), recovery: Recovery::Stop }
+        Self { reason: reason.into(), kind: ErrorKind::User }
     }
 
     /// Adds what was being done.
@@ -66,27 +59,22 @@ impl Failure {
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
-        let recovery = match error.kind {
-            ErrorKind::Retriable => Recovery::Restart,
-            ErrorKind::Aborted | ErrorKind::Fenced | ErrorKind::Unknown => Recovery::Rejoin,
-            ErrorKind::User | ErrorKind::Fatal => Recovery::Stop,
-        };
-        Self { reason: error.to_string(), recovery }
+        Self { reason: error.to_string(), kind: error.kind }
     }
 }
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         // A task that moves between workers may still be open at the one before.
-        let recovery = if matches!(error, StateError::InUse(_)) { Recovery::Restart } else { Recovery::Stop };
-        Self { reason: error.to_string(), recovery }
+        let kind = if matches!(error, StateError::InUse(_)) { ErrorKind::Retriable } else { ErrorKind::Fatal };
+        Self { reason: error.to_string(), kind }
     }
 }
 
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Self {
-        let recovery = if error.retriable { Recovery::Restart } else { Recovery::Stop };
-        Self { reason: error.message, recovery }
+        let kind = if error.retriable { ErrorKind::Retriable } else { ErrorKind::User };
+        Self { reason: error.message, kind }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     shared::Shared,
     status::{CommitStatus, StepStatus, WorkerStatus},
     supervisor, swap,
-    version::StepVersion,
+    version::{StepId, StepVersion},
 };
 
 /// How a pipeline is started.
@@ -30,13 +30,7 @@ pub struct StartOptions {
 /// # Errors
 /// When an operator or a built-in cannot be made. What has to do with the log shows in the status.
 pub fn start(plan: Plan, host: Host, options: StartOptions) -> Result<PipelineHandle, StartError> {
-    let mut versions = BTreeMap::new();
-    for (stage_index, stage) in plan.stages.iter().enumerate() {
-        for (step_index, step) in stage.steps.iter().enumerate() {
-            let version = StepVersion::of_plan(step, host.operators.as_ref())?;
-            versions.insert((StageIndex(stage_index), step_index), Arc::new(version));
-        }
-    }
+    let versions = versions_of(&plan, &host)?;
     let name = plan.pipeline.to_string();
     let shared = Arc::new(Shared::new(host, plan, versions));
     let supervised = shared.clone();
@@ -45,6 +39,18 @@ pub fn start(plan: Plan, host: Host, options: StartOptions) -> Result<PipelineHa
         .spawn(move || supervisor::supervise(&supervised, options))
         .map_err(|error| StartError::Thread(error.to_string()))?;
     Ok(PipelineHandle { shared, supervisor: Arc::new(Mutex::new(Some(supervisor))) })
+}
+
+/// The version of each step that the plan begins with.
+pub(crate) fn versions_of(plan: &Plan, host: &Host) -> Result<BTreeMap<StepId, Arc<StepVersion>>, StartError> {
+    let mut versions = BTreeMap::new();
+    for (stage_index, stage) in plan.stages.iter().enumerate() {
+        for (step_index, step) in stage.steps.iter().enumerate() {
+            let version = StepVersion::of_plan(step, host.operators.as_ref())?;
+            versions.insert((StageIndex(stage_index), step_index), Arc::new(version));
+        }
+    }
+    Ok(versions)
 }
 
 /// A pipeline on this host. Cheap to clone; the pipeline goes on when handles are dropped.

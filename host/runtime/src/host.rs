@@ -1,9 +1,10 @@
 //! What a pipeline runs on.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use millstream_log::Log;
 use millstream_operator::OperatorFactory;
+use millstream_protocol::{Probe, Rules};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, OperatorRef};
 
@@ -25,21 +26,20 @@ pub struct Host {
     pub backends: Arc<dyn StateBackends>,
     /// Bounds the state caches of all tasks together.
     pub cache: Arc<CacheBudget>,
-    /// Processing time.
+    /// Processing time, and the time that intervals are measured by.
     pub clock: Arc<dyn Clock>,
     /// Stable name of this host within every group, for instance its machine's name.
     pub host_id: String,
     /// Finds operators.
     pub operators: Arc<dyn OperatorResolver>,
+    /// The protocol of commits and recovery; its default is the one that holds.
+    pub rules: Rules,
+    /// Is told of every step of the protocol, in tests.
+    pub probe: Option<Arc<dyn Probe>>,
 }
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host").field("host_id", &self.host_id).field("log", &self.log.kind()).finish_non_exhaustive()
     }
-}
-
-/// A monotonic reading for durations; processing time comes from [`Host::clock`].
-pub(crate) fn monotonic() -> Instant {
-    Instant::now()
 }

@@ -8,14 +8,16 @@
 //! The runtime knows the log, state and operators as traits and never a back end.
 
 mod chain;
-mod commit;
 mod dead_letter;
 mod error;
 mod handle;
 mod host;
+mod manual;
 mod metrics;
+mod opening;
 mod shared;
 mod status;
+mod steps;
 mod supervisor;
 mod swap;
 mod task;
@@ -26,6 +28,8 @@ mod worker;
 pub use error::{Failure, StartError};
 pub use handle::{PipelineHandle, StartOptions, start};
 pub use host::{Host, OperatorResolver};
+pub use manual::ManualPipeline;
+pub use millstream_protocol::{Point, Probe, Rules};
 pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
 };

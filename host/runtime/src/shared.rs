@@ -5,9 +5,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::Sender,
+        mpsc::{self, Receiver, Sender},
     },
-    time::Instant,
+    time::Duration,
 };
 
 use millstream_operator::Operator;
@@ -16,7 +16,6 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
     Host, PipelineState, TaskStatus,
-    host::monotonic,
     metrics::{PipelineMetrics, StepMetrics},
     version::{StateRecord, StepId, StepVersion},
 };
@@ -76,13 +75,14 @@ pub(crate) struct Shared {
     pub(crate) swapping: Mutex<()>,
     life: Mutex<Life>,
     changed: Condvar,
-    started: Instant,
+    started: Duration,
     /// For each worker, milliseconds since `started` at which it last came round its loop.
     heartbeats: RwLock<Vec<AtomicU64>>,
 }
 
 impl Shared {
     pub(crate) fn new(host: Host, plan: Plan, versions: BTreeMap<StepId, Arc<StepVersion>>) -> Self {
+        let started = host.clock.monotonic();
         Self {
             host,
             plan,
@@ -97,7 +97,7 @@ impl Shared {
             swapping: Mutex::default(),
             life: Mutex::new(Life { state: PipelineState::Starting, reason: None }),
             changed: Condvar::new(),
-            started: monotonic(),
+            started,
             heartbeats: RwLock::default(),
         }
     }
@@ -143,6 +143,13 @@ impl Shared {
         self.paused.load(Ordering::Acquire)
     }
 
+    /// Counts a worker among those that run; returns what it is told from now on.
+    pub(crate) fn enlist(&self, worker: usize) -> Receiver<Control> {
+        let (control, orders) = mpsc::channel();
+        self.workers.lock().insert(worker, WorkerEntry { control, alive: true });
+        orders
+    }
+
     /// Makes every worker come round its loop.
     pub(crate) fn wake_workers(&self) {
         for worker in self.workers.lock().values() {
@@ -167,6 +174,11 @@ impl Shared {
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.now().saturating_sub(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// For intervals.
+    pub(crate) fn now(&self) -> Duration {
+        self.host.clock.monotonic()
     }
 }

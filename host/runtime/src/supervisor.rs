@@ -4,25 +4,16 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use millstream_pipeline::plan::InputKind;
+use millstream_protocol::Retries;
 
-use crate::{
-    Failure, PipelineState, StartOptions,
-    error::Recovery,
-    host::monotonic,
-    shared::{Shared, WorkerEntry},
-    topology::Topology,
-    worker::Worker,
-};
+use crate::{Failure, PipelineState, StartOptions, shared::Shared, topology::Topology, worker::Worker};
 
 /// How often the supervisor looks whether the input is done.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Restarts for an external reason are not put off for longer than this.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// How a worker ended.
 struct Exit {
@@ -30,37 +21,16 @@ struct Exit {
     outcome: Result<(), Failure>,
 }
 
-/// Counts restarts against the pipeline's retry setting. A commit in between starts the count anew.
-struct Retries {
-    used: u32,
-    commits_seen: u64,
-}
-
-impl Retries {
-    fn next(&mut self, shared: &Shared, failure: &Failure) -> Option<Duration> {
-        let commits = shared.metrics.commits.get();
-        if commits > self.commits_seen {
-            self.used = 0;
-            self.commits_seen = commits;
-        }
-        if failure.recovery == Recovery::Stop {
-            return None;
-        }
-        let settings = &shared.plan.settings;
-        if self.used >= settings.retries {
-            return None;
-        }
-        self.used += 1;
-        if failure.recovery == Recovery::Rejoin && self.used == 1 {
-            return Some(Duration::ZERO);
-        }
-        Some(settings.retry_backoff.saturating_mul(1 << (self.used - 1).min(16)).min(LONGEST_BACKOFF))
-    }
+/// When what ended with `failure` begins again; `None`: never.
+fn next_attempt(retries: &mut Retries, shared: &Shared, failure: &Failure) -> Option<Duration> {
+    let settings = &shared.plan.settings;
+    let recovery = shared.host.rules.after_step(failure.kind);
+    retries.next(recovery, shared.metrics.commits.get(), settings.retries, settings.retry_backoff)
 }
 
 /// Runs a pipeline to its end. Called on the supervisor's thread.
 pub(crate) fn supervise(shared: &Arc<Shared>, options: StartOptions) {
-    let mut retries = Retries { used: 0, commits_seen: 0 };
+    let mut retries = Retries::default();
     loop {
         let topology = match resolve(shared, &mut retries) {
             Ok(Some(topology)) => Arc::new(topology),
@@ -98,7 +68,7 @@ fn resolve(shared: &Shared, retries: &mut Retries) -> Result<Option<Topology>, F
         }
         match Topology::resolve(shared.plan.clone(), &shared.host) {
             Ok(topology) => return Ok(Some(topology)),
-            Err(failure) => match retries.next(shared, &failure) {
+            Err(failure) => match next_attempt(retries, shared, &failure) {
                 Some(backoff) => {
                     tracing::warn!(pipeline = %shared.plan.pipeline, reason = failure.reason, ?backoff, "cannot start yet");
                     shared.set_reason(Some(failure.reason));
@@ -112,9 +82,9 @@ fn resolve(shared: &Shared, retries: &mut Retries) -> Result<Option<Topology>, F
 
 /// Sleeps, but not past a stop.
 fn sleep(shared: &Shared, duration: Duration) {
-    let until = monotonic() + duration;
-    while !shared.is_stopping() && monotonic() < until {
-        thread::park_timeout(until.saturating_duration_since(monotonic()).min(TICK));
+    let until = shared.now() + duration;
+    while !shared.is_stopping() && shared.now() < until {
+        thread::park_timeout(until.saturating_sub(shared.now()).min(TICK));
     }
 }
 
@@ -141,7 +111,7 @@ fn run_workers(
     let mut running = workers;
     let mut failed: Option<Failure> = None;
     let mut finished = false;
-    let mut due: Vec<(Instant, usize)> = Vec::new();
+    let mut due: Vec<(Duration, usize)> = Vec::new();
     while running > 0 || (!due.is_empty() && !shared.is_stopping()) {
         match exited.recv_timeout(TICK) {
             Ok(Exit { worker, outcome }) => {
@@ -151,12 +121,12 @@ fn run_workers(
                 }
                 if let Err(failure) = outcome {
                     let leaving = shared.is_stopping() || shared.is_paused();
-                    match retries.next(shared, &failure) {
+                    match next_attempt(retries, shared, &failure) {
                         Some(backoff) if !leaving => {
                             tracing::warn!(worker, reason = failure.reason, ?backoff, "a worker starts again");
                             shared.metrics.restarts.add(1);
                             shared.set_reason(Some(failure.reason));
-                            due.push((monotonic() + backoff, worker));
+                            due.push((shared.now() + backoff, worker));
                         }
                         _ => {
                             failed.get_or_insert(failure);
@@ -168,7 +138,7 @@ fn run_workers(
             }
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {}
         }
-        let now = monotonic();
+        let now = shared.now();
         for worker in due.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker).collect::<Vec<_>>() {
             spawn(worker, shared, topology, &exits)?;
             running += 1;
@@ -203,8 +173,7 @@ fn spawn(
     topology: &Arc<Topology>,
     exits: &mpsc::Sender<Exit>,
 ) -> Result<(), Failure> {
-    let (control, orders) = mpsc::channel();
-    shared.workers.lock().insert(worker, WorkerEntry { control, alive: true });
+    let orders = shared.enlist(worker);
     let (shared, topology, exits) = (shared.clone(), topology.clone(), exits.clone());
     thread::Builder::new()
         .name(format!("{}/{worker}", topology.plan.pipeline))
@@ -226,7 +195,7 @@ fn spawn(
 ///
 /// Connectors must be read to their end first; then nothing new enters the first stage, and a stage whose
 /// topics hold nothing unread adds nothing to the next one. So looking stage by stage is exact.
-fn input_is_done(shared: &Shared, topology: &Topology, options: StartOptions) -> bool {
+pub(crate) fn input_is_done(shared: &Shared, topology: &Topology, options: StartOptions) -> bool {
     let inputs = || topology.plan.stages.iter().flat_map(|stage| &stage.inputs);
     if !options.until_drained && inputs().any(|input| matches!(input.kind, InputKind::Topic { .. })) {
         return false;

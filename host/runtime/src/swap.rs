@@ -1,7 +1,10 @@
 //! Hot swap: another version of an operator takes over at a commit boundary.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
     time::{Duration, Instant},
 };
 
@@ -98,36 +101,18 @@ pub(crate) fn check(
     Ok((id, version))
 }
 
+/// A swap that was ordered.
+pub(crate) struct Ordered {
+    report: SwapReport,
+    /// Each worker, and where its answer comes.
+    waiting: Vec<(usize, Receiver<SwapDone>)>,
+}
+
 /// Swaps a step on every worker of this host and waits until all have switched.
 pub(crate) fn swap(shared: &Shared, step: &str, factory: Arc<dyn OperatorFactory>) -> Result<SwapReport, SwapError> {
     let _one_at_a_time = shared.swapping.lock();
-    let (id, version) = check(shared, step, factory)?;
-    let state = shared.state();
-    if state.is_final() {
-        return Err(SwapError::NotRunning(state));
-    }
-    let instantiate =
-        || version.factory.instantiate(&version.step).map_err(|error| SwapError::Setup(error.to_string()));
-    let alive = shared.workers.lock().values().filter(|worker| worker.alive).count();
-    let mut instances = (0..alive.max(1)).map(|_| instantiate()).collect::<Result<Vec<_>, _>>()?;
-    // From here on a worker that starts takes the new version; those that run are told.
-    let from =
-        shared.versions.write().insert(id, version.clone()).map_or_else(|| "nothing".into(), |before| before.label());
-    let mut waiting = Vec::new();
-    for (&worker, entry) in shared.workers.lock().iter().filter(|(_, entry)| entry.alive) {
-        let (done, answer) = mpsc::channel();
-        let instance = match instances.pop() {
-            Some(instance) => instance,
-            None => instantiate()?,
-        };
-        let order = SwapOrder { step: id, version: version.clone(), instance, done };
-        if entry.control.send(Control::Swap(order)).is_ok() {
-            waiting.push((worker, answer));
-        }
-    }
+    let Ordered { mut report, waiting } = order(shared, step, factory)?;
     let deadline = Instant::now() + SWITCH_TIMEOUT;
-    let mut report =
-        SwapReport { step: step.into(), from, to: version.label(), workers: 0, pause_ms: 0.0, switch_ms: 0.0 };
     for (worker, answer) in waiting {
         match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(done) => {
@@ -144,22 +129,49 @@ pub(crate) fn swap(shared: &Shared, step: &str, factory: Arc<dyn OperatorFactory
     Ok(report)
 }
 
+/// Makes the new version the one of workers that start from now on, and orders those that run to switch.
+pub(crate) fn order(shared: &Shared, step: &str, factory: Arc<dyn OperatorFactory>) -> Result<Ordered, SwapError> {
+    let (id, version) = check(shared, step, factory)?;
+    let state = shared.state();
+    if state.is_final() {
+        return Err(SwapError::NotRunning(state));
+    }
+    let instantiate =
+        || version.factory.instantiate(&version.step).map_err(|error| SwapError::Setup(error.to_string()));
+    let alive = shared.workers.lock().values().filter(|worker| worker.alive).count();
+    let mut instances = (0..alive.max(1)).map(|_| instantiate()).collect::<Result<Vec<_>, _>>()?;
+    let from =
+        shared.versions.write().insert(id, version.clone()).map_or_else(|| "nothing".into(), |before| before.label());
+    let mut waiting = Vec::new();
+    for (&worker, entry) in shared.workers.lock().iter().filter(|(_, entry)| entry.alive) {
+        let (done, answer) = mpsc::channel();
+        let instance = match instances.pop() {
+            Some(instance) => instance,
+            None => instantiate()?,
+        };
+        let order = SwapOrder { step: id, version: version.clone(), instance, done };
+        if entry.control.send(Control::Swap(order)).is_ok() {
+            waiting.push((worker, answer));
+        }
+    }
+    let report = SwapReport { step: step.into(), from, to: version.label(), workers: 0, pause_ms: 0.0, switch_ms: 0.0 };
+    Ok(Ordered { report, waiting })
+}
+
 impl Worker {
-    /// Carries out the swaps that were ordered. Called right after a commit.
+    /// Carries out the swaps that were ordered; `pause_began` is when the worker stopped reading for them.
     ///
     /// # Errors
     /// When the version does not fit the state of one of the worker's tasks.
-    pub(crate) fn switch(&mut self, pause_began: Instant) -> Result<(), Failure> {
+    pub(crate) fn switch_versions(&mut self, pause_began: Duration) -> Result<(), Failure> {
         for order in std::mem::take(&mut self.swaps) {
-            let switch_began = Instant::now();
+            let switch_began = self.shared.now();
             for task in self.tasks.values_mut().filter(|task| task.id.0 == order.step.0) {
                 task.adopt(&order.version, &self.shared)?;
             }
             self.instances.insert(order.step, Instance { version: order.version, operator: order.instance });
-            let done = SwapDone {
-                pause_ms: pause_began.elapsed().as_secs_f64() * 1000.0,
-                switch_ms: switch_began.elapsed().as_secs_f64() * 1000.0,
-            };
+            let ms_since = |began: Duration| self.shared.now().saturating_sub(began).as_secs_f64() * 1000.0;
+            let done = SwapDone { pause_ms: ms_since(pause_began), switch_ms: ms_since(switch_began) };
             // Whoever ordered it may have given up waiting.
             let _ = order.done.send(done);
         }

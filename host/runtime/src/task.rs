@@ -1,20 +1,15 @@
 //! A task: one stage on one partition, with its state, positions, readers and sinks.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use millstream_connector::{SinkWriter, SplitReader};
-use millstream_log::{LogError, LogSession, StateDelta};
+use millstream_log::{LogSession, StateDelta};
 use millstream_operator::StateSlot;
-use millstream_pipeline::plan::InputKind;
-use millstream_state::{StateError, TaskState};
+use millstream_state::StateError;
 use millstream_types::TopicPartition;
 
 use crate::{
     Failure, TaskStatus,
-    host::monotonic,
     shared::{Shared, TaskId},
     topology::Topology,
     version::{StepVersion, VersionRecord, incompatibilities},
@@ -38,8 +33,8 @@ pub(crate) struct Task {
     pub(crate) sinks: Vec<Option<Box<dyn SinkWriter>>>,
     /// Something happened since the last commit.
     pub(crate) dirty: bool,
-    wrote_back: Instant,
-    flushed: Instant,
+    wrote_back: Duration,
+    flushed: Duration,
 }
 
 /// One input of a task.
@@ -56,85 +51,30 @@ pub(crate) struct TaskInput {
 pub(crate) struct Split {
     pub(crate) reader: Box<dyn SplitReader>,
     /// Not to be asked before.
-    pub(crate) idle_until: Option<Instant>,
+    pub(crate) idle_until: Option<Duration>,
     pub(crate) finished: bool,
 }
 
 impl Task {
-    /// Opens a task: restores its state up to the end of its changelog, and opens its readers and sinks at
-    /// what was committed. Reading of topics starts with [`LogSession::start`] at [`Task::start_positions`].
-    ///
-    /// # Errors
-    /// When anything of that cannot be read, or stored state does not fit the operators.
-    pub(crate) fn open(
-        id: TaskId,
-        topology: &Topology,
-        shared: &Shared,
-        session: &mut dyn LogSession,
-    ) -> Result<Self, Failure> {
-        let (stage_index, partition) = id;
-        let (Some(stage), Some(sources), Some(sink_connectors)) = (
-            topology.plan.stages.get(stage_index.0),
-            topology.sources.get(stage_index.0),
-            topology.sinks.get(stage_index.0),
-        ) else {
-            return Err(Failure::stop(format!("there is no stage {}", stage_index.0)));
-        };
-        let name = format!("{}/{partition}", stage.name);
-        let changelog = stage.changelog.as_ref().map(|topic| TopicPartition::new(topic.clone(), partition));
-        let mut state = match &changelog {
-            Some(changelog) => {
-                Some(restore(changelog, &format!("{}/{name}", topology.plan.pipeline), shared, session)?)
-            }
-            None => None,
-        };
-        let stored = match &mut state {
-            Some(state) => state.runtime_entries()?.into_iter().collect(),
-            None => BTreeMap::new(),
-        };
-        let partitions: Vec<_> =
-            stage.inputs.iter().map(|input| TopicPartition::new(input.kind.topic().clone(), partition)).collect();
-        let committed = session.committed(&partitions)?;
-        let mut inputs = Vec::with_capacity(partitions.len());
-        for (index, ((input, partition), committed)) in
-            stage.inputs.iter().zip(partitions).zip(committed.into_iter().chain(std::iter::repeat(None))).enumerate()
-        {
-            let split = match sources.get(index) {
-                Some(Some(source)) => {
-                    let position = stored.get(source_key(&input.name).as_slice());
-                    let reader = source
-                        .open(partition.partition, position.map(Vec::as_slice))
-                        .map_err(|error| Failure::from(error).context(format_args!("source {}", input.name)))?;
-                    Some(Split { reader, idle_until: None, finished: false })
-                }
-                _ => None,
-            };
-            debug_assert_eq!(split.is_some(), matches!(input.kind, InputKind::Connector { .. }));
-            let position = match (&input.kind, committed) {
-                (InputKind::Topic { latest: true, .. }, None) => Some(end_of(&partition, shared)?),
-                _ => committed,
-            };
-            inputs.push(TaskInput { partition, position, committed, split });
+    /// A task of which nothing is open yet.
+    pub(crate) fn new(id: TaskId, name: String, changelog: Option<TopicPartition>, inputs: Vec<TaskInput>) -> Self {
+        Self {
+            id,
+            name,
+            state: None,
+            changelog,
+            inputs,
+            sinks: Vec::new(),
+            dirty: false,
+            wrote_back: Duration::ZERO,
+            flushed: Duration::ZERO,
         }
-        let mut sinks = Vec::with_capacity(sink_connectors.len());
-        for (sink, connector) in stage.sinks.iter().zip(sink_connectors) {
-            sinks.push(match connector {
-                Some(connector) => Some(
-                    connector
-                        .open(partition, stored.get(sink_key(&sink.name).as_slice()).map(Vec::as_slice))
-                        .map_err(|error| Failure::from(error).context(format_args!("sink {}", sink.name)))?,
-                ),
-                None => None,
-            });
-        }
-        let now = monotonic();
-        // Where a topic is begun at its end, that end is committed at once: a restart must not begin later.
-        let dirty = inputs.iter().any(|input| input.position != input.committed);
-        let mut task = Self { id, name, state, changelog, inputs, sinks, dirty, wrote_back: now, flushed: now };
-        for (_, version) in shared.versions.read().iter().filter(|((stage, _), _)| *stage == stage_index) {
-            task.adopt(version, shared)?;
-        }
-        Ok(task)
+    }
+
+    /// Its intervals begin.
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.wrote_back = now;
+        self.flushed = now;
     }
 
     /// Records a step's version as the one in force, after checking that it fits the stored state. Becomes
@@ -188,17 +128,12 @@ impl Task {
         self.inputs.iter().map(|input| (input.partition.clone(), input.position)).collect()
     }
 
-    /// First half of a commit: makes sinks durable and appends the state delta. Adds the positions to commit.
+    /// Makes durable what sinks took, and describes it in the state.
     ///
     /// # Errors
-    /// When a sink or the log refuses.
-    pub(crate) fn prepare_commit(
-        &mut self,
-        topology: &Topology,
-        session: &mut dyn LogSession,
-        positions: &mut Vec<(TopicPartition, i64)>,
-    ) -> Result<usize, Failure> {
-        let Some(stage) = topology.plan.stages.get(self.id.0.0) else { return Ok(0) };
+    /// When a sink refuses.
+    pub(crate) fn prepare_sinks(&mut self, topology: &Topology) -> Result<(), Failure> {
+        let Some(stage) = topology.plan.stages.get(self.id.0.0) else { return Ok(()) };
         for (sink, writer) in stage.sinks.iter().zip(&mut self.sinks) {
             if let Some(writer) = writer {
                 let record = writer
@@ -209,6 +144,16 @@ impl Task {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Appends what changed since the last commit to the changelog, the positions of connectors included;
+    /// returns how many changes that were.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub(crate) fn append_delta(&mut self, topology: &Topology, session: &mut dyn LogSession) -> Result<usize, Failure> {
+        let Some(stage) = topology.plan.stages.get(self.id.0.0) else { return Ok(0) };
         for (spec, input) in stage.inputs.iter().zip(&self.inputs) {
             match (&input.split, &mut self.state) {
                 (Some(split), Some(state)) => {
@@ -217,11 +162,7 @@ impl Task {
                 (Some(_), None) => {
                     return Err(Failure::stop(format!("source {} has no state to keep its position in", spec.name)));
                 }
-                (None, _) => {
-                    if let Some(position) = input.position.filter(|_| input.position != input.committed) {
-                        positions.push((input.partition.clone(), position));
-                    }
-                }
+                (None, _) => {}
             }
         }
         let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) else { return Ok(0) };
@@ -233,19 +174,30 @@ impl Task {
         Ok(changes)
     }
 
-    /// Second half of a commit: it happened.
-    ///
-    /// # Errors
-    /// When a sink cannot show what was committed.
-    pub(crate) fn finish_commit(&mut self, changelogs: &[(TopicPartition, i64)]) -> Result<(), Failure> {
+    /// The positions to commit: those of topics of which something was processed.
+    pub(crate) fn uncommitted_positions(&self) -> Vec<(TopicPartition, i64)> {
+        let moved = self.inputs.iter().filter(|input| input.split.is_none() && input.position != input.committed);
+        moved.filter_map(|input| Some((input.partition.clone(), input.position?))).collect()
+    }
+
+    /// The commit happened; `changelogs` are the positions after what was appended.
+    pub(crate) fn apply(&mut self, changelogs: &[(TopicPartition, i64)]) {
         for input in &mut self.inputs {
             input.committed = input.position;
         }
-        if let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog)
-            && let Some((_, position)) = changelogs.iter().find(|(partition, _)| partition == changelog)
-        {
-            state.committed(*position);
+        if let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) {
+            let after = changelogs.iter().find(|(partition, _)| partition == changelog).map(|(_, position)| *position);
+            if let Some(position) = after.or(state.position()) {
+                state.committed(position);
+            }
         }
+    }
+
+    /// Shows what sinks had prepared.
+    ///
+    /// # Errors
+    /// When a sink cannot show it.
+    pub(crate) fn finish_sinks(&mut self) -> Result<(), Failure> {
         for writer in self.sinks.iter_mut().flatten() {
             writer.finish()?;
         }
@@ -257,17 +209,21 @@ impl Task {
     ///
     /// # Errors
     /// When the store or the log cannot be written.
-    pub(crate) fn write_back(&mut self, session: &mut dyn LogSession, force: bool) -> Result<(), Failure> {
+    pub(crate) fn write_back(
+        &mut self,
+        session: &mut dyn LogSession,
+        now: Duration,
+        force: bool,
+    ) -> Result<(), Failure> {
         let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) else { return Ok(()) };
-        let now = monotonic();
-        if force || now.duration_since(self.flushed) >= FLUSH_INTERVAL {
+        if force || now.saturating_sub(self.flushed) >= FLUSH_INTERVAL {
             self.flushed = now;
             self.wrote_back = now;
             if let Some(position) = state.flush().map_err(|error| at_task(&self.name, error))? {
                 session.trim_changelog(changelog, position)?;
             }
         } else if state.write_back_due()
-            || (state.pending_bytes() > 0 && now.duration_since(self.wrote_back) >= WRITE_BACK_INTERVAL)
+            || (state.pending_bytes() > 0 && now.saturating_sub(self.wrote_back) >= WRITE_BACK_INTERVAL)
         {
             self.wrote_back = now;
             state.write_back().map_err(|error| at_task(&self.name, error))?;
@@ -300,18 +256,11 @@ impl Task {
     }
 }
 
-/// The position after the last record of a partition.
-fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
-    let info = shared.host.log.topic(&partition.topic)?;
-    let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
-    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
-}
-
-fn source_key(name: &str) -> Vec<u8> {
+pub(crate) fn source_key(name: &str) -> Vec<u8> {
     format!("source/{name}").into_bytes()
 }
 
-fn sink_key(name: &str) -> Vec<u8> {
+pub(crate) fn sink_key(name: &str) -> Vec<u8> {
     format!("sink/{name}").into_bytes()
 }
 
@@ -321,25 +270,4 @@ fn operator_key(step: &str) -> Vec<u8> {
 
 fn at_task(name: &str, error: StateError) -> Failure {
     Failure::from(error).context(format_args!("task {name}"))
-}
-
-/// Opens the store of a task and brings it up to the end of its changelog.
-fn restore(
-    changelog: &TopicPartition,
-    store: &str,
-    shared: &Shared,
-    session: &mut dyn LogSession,
-) -> Result<Box<TaskState>, Failure> {
-    let backend = shared.host.backends.open(store).map_err(|error| at_task(store, error))?;
-    let mut state = Box::new(TaskState::new(backend, shared.host.cache.clone()));
-    let from = state.position();
-    let mut restored = 0_u64;
-    let end = session.restore(changelog, from, &mut |delta, position, _end| {
-        restored += delta.keys.len() as u64;
-        state
-            .restore(&delta.keys, &delta.values, position)
-            .map_err(|error| LogError::new(millstream_log::ErrorKind::Fatal, error.to_string()))
-    })?;
-    tracing::debug!(%changelog, ?from, end, restored, "restored state");
-    Ok(state)
 }

@@ -6,20 +6,19 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use millstream_connector::{SourceRead, extract_timestamps};
 use millstream_log::{DeliveryGuarantee, Fetched, LogSession, PollEvent, SessionSpec, StartPosition};
 use millstream_pipeline::plan::{InputKind, OnError, StageIndex};
+use millstream_protocol::{ErrorKind, Occasion, Recovery};
 use millstream_types::{RecordBatch, TopicPartition};
 
 use crate::{
     Failure,
     chain::{Flow, Instance, Instances},
     dead_letter::{Origin, Places},
-    error::Recovery,
-    host::monotonic,
     shared::{Control, Shared, SwapOrder, TaskId},
     task::Task,
     topology::Topology,
@@ -33,19 +32,21 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) struct Worker {
     pub(crate) index: usize,
+    /// Its name within the group.
+    pub(crate) name: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) session: Box<dyn LogSession>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     /// Partitions that the log gave to this worker.
-    assigned: BTreeSet<TopicPartition>,
+    pub(crate) assigned: BTreeSet<TopicPartition>,
     pub(crate) instances: Instances,
     control: Receiver<Control>,
     pub(crate) swaps: Vec<SwapOrder>,
     /// When the first record since the last commit was processed.
-    pub(crate) uncommitted_since: Option<Instant>,
+    pub(crate) uncommitted_since: Option<Duration>,
     pub(crate) uncommitted_bytes: usize,
-    status_written: Instant,
+    status_written: Duration,
 }
 
 impl Worker {
@@ -68,8 +69,10 @@ impl Worker {
                 .map_err(|error| Failure::from(error).context(format_args!("step {}", version.step)))?;
             instances.insert(id, Instance { version: version.clone(), operator });
         }
+        let now = shared.now();
         let mut worker = Self {
             index,
+            name: worker_name(index, &shared),
             shared,
             topology,
             session,
@@ -80,7 +83,7 @@ impl Worker {
             swaps: Vec::new(),
             uncommitted_since: None,
             uncommitted_bytes: 0,
-            status_written: monotonic(),
+            status_written: now,
         };
         let outcome = worker.serve();
         if outcome.is_err() {
@@ -104,32 +107,32 @@ impl Worker {
                 self.take_order(control);
             }
             let leaving = self.shared.is_stopping() || self.shared.is_paused();
-            if leaving || self.commit_is_due() {
-                let pause_began = monotonic();
-                self.commit()?;
-                self.switch(pause_began)?;
-                for task in self.tasks.values_mut() {
-                    task.write_back(self.session.as_mut(), leaving)?;
-                }
-            }
             if leaving {
+                self.take_steps(Occasion::Leaving, &[])?;
                 self.write_status();
                 return Ok(());
+            }
+            if self.commit_is_due() {
+                self.take_steps(Occasion::CommitDue, &[])?;
             }
             let wait = self.read_splits()?;
             match self.session.poll(wait) {
                 Ok(event) => self.handle(event)?,
-                Err(error) if error.kind == millstream_log::ErrorKind::Retriable => {
+                Err(error) if self.shared.host.rules.after_poll(error.kind) == Recovery::Again => {
                     tracing::warn!(worker = self.index, %error, "the log cannot be read for now");
                     self.shared.set_reason(Some(format!("waiting for the log: {error}")));
                     self.wait(IDLE_POLL);
                 }
                 Err(error) => return Err(error.into()),
             }
-            if self.status_written.elapsed() >= STATUS_INTERVAL {
+            if self.since(self.status_written) >= STATUS_INTERVAL {
                 self.write_status();
             }
         }
+    }
+
+    fn since(&self, moment: Duration) -> Duration {
+        self.shared.now().saturating_sub(moment)
     }
 
     fn take_order(&mut self, control: Control) {
@@ -151,13 +154,13 @@ impl Worker {
         let settings = &self.topology.plan.settings;
         !self.swaps.is_empty()
             || self.uncommitted_bytes >= settings.commit_bytes
-            || self.uncommitted_since.is_some_and(|since| since.elapsed() >= settings.commit_interval)
+            || self.uncommitted_since.is_some_and(|since| self.since(since) >= settings.commit_interval)
     }
 
     /// How long a poll may wait.
     fn patience(&self) -> Duration {
         match self.uncommitted_since {
-            Some(since) => self.topology.plan.settings.commit_interval.saturating_sub(since.elapsed()).min(IDLE_POLL),
+            Some(since) => self.topology.plan.settings.commit_interval.saturating_sub(self.since(since)).min(IDLE_POLL),
             None => IDLE_POLL,
         }
     }
@@ -174,16 +177,13 @@ impl Worker {
                 self.assigned.extend(partitions);
                 self.open_tasks()
             }
-            PollEvent::Revoked(partitions) => {
-                self.commit()?;
-                self.drop_tasks(&partitions)?;
+            PollEvent::Revoked(partitions) => self.take_steps(Occasion::PartitionsRevoked, &partitions),
+            PollEvent::Lost(partitions) if self.shared.host.rules.after_loss() == Recovery::Again => {
                 Ok(self.session.release(&partitions)?)
             }
-            // The open transaction may hold work on partitions that another worker has by now, so all of it
-            // goes, and the worker begins again from what is committed.
             PollEvent::Lost(partitions) => Err(Failure {
                 reason: format!("worker {} lost {} partitions to another", self.index, partitions.len()),
-                recovery: Recovery::Rejoin,
+                kind: ErrorKind::Aborted,
             }),
             PollEvent::Idle => Ok(()),
         }
@@ -199,38 +199,10 @@ impl Worker {
                     .inputs
                     .iter()
                     .all(|input| self.assigned.contains(&TopicPartition::new(input.kind.topic().clone(), partition)));
-                if !has_all || self.tasks.contains_key(&id) {
-                    continue;
-                }
-                let task = Task::open(id, &topology, &self.shared, self.session.as_mut())
-                    .map_err(|failure| failure.context(format_args!("task {}/{partition}", stage.name)))?;
-                self.session.start(&task.start_positions())?;
-                self.shared.tasks.lock().insert(id, task.status(&topology, self.index, &[]));
-                if task.dirty {
-                    self.uncommitted_since.get_or_insert_with(monotonic);
-                }
-                self.tasks.insert(id, task);
-                self.shared.heartbeat(self.index);
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes the tasks that have one of these partitions, all committed.
-    fn drop_tasks(&mut self, partitions: &[TopicPartition]) -> Result<(), Failure> {
-        let hit = |task: &Task| task.inputs.iter().any(|input| partitions.contains(&input.partition));
-        let ids: Vec<TaskId> = self.tasks.values().filter(|task| hit(task)).map(|task| task.id).collect();
-        for id in ids {
-            if let Some(mut task) = self.tasks.remove(&id) {
-                task.write_back(self.session.as_mut(), true)?;
-                let mut statuses = self.shared.tasks.lock();
-                if statuses.get(&id).is_some_and(|status| status.worker == self.index) {
-                    statuses.remove(&id);
+                if has_all && !self.tasks.contains_key(&id) {
+                    self.open_task(id)?;
                 }
             }
-        }
-        for partition in partitions {
-            self.assigned.remove(partition);
         }
         Ok(())
     }
@@ -267,7 +239,7 @@ impl Worker {
         let mut wait = self.patience();
         let settings = &self.topology.plan.settings;
         let (max_records, max_bytes) = (settings.batch_records, settings.batch_bytes);
-        let now = monotonic();
+        let now = self.shared.now();
         let mut read: Vec<(TaskId, usize, TopicPartition, RecordBatch)> = Vec::new();
         for task in self.tasks.values_mut() {
             let id = task.id;
@@ -375,12 +347,12 @@ impl Worker {
             flow.deliver(&spec.targets, &origin.batch.take(&sound), Some(&sound))?;
         }
         self.uncommitted_bytes += flow.finish()? + origin.batch.byte_size();
-        self.uncommitted_since.get_or_insert_with(monotonic);
+        self.uncommitted_since.get_or_insert_with(|| shared.now());
         Ok(())
     }
 
     pub(crate) fn write_status(&mut self) {
-        self.status_written = monotonic();
+        self.status_written = self.shared.now();
         let lag = self.session.lag();
         let mut statuses = self.shared.tasks.lock();
         for task in self.tasks.values() {
@@ -389,11 +361,15 @@ impl Worker {
     }
 }
 
+fn worker_name(index: usize, shared: &Shared) -> String {
+    format!("{}-{index}", shared.host.host_id)
+}
+
 fn session_spec(index: usize, shared: &Shared, topology: &Topology) -> SessionSpec {
     let settings = &topology.plan.settings;
     SessionSpec {
         group: topology.plan.pipeline.clone(),
-        worker: format!("{}-{index}", shared.host.host_id),
+        worker: worker_name(index, shared),
         topics: topology.subscriptions.clone(),
         guarantee: if settings.exactly_once { DeliveryGuarantee::ExactlyOnce } else { DeliveryGuarantee::AtLeastOnce },
         start: StartPosition::Earliest,

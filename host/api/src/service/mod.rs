@@ -20,7 +20,7 @@ use std::{
 
 use millstream_checkpoint::{Refusal, Registry, RegistryError};
 use millstream_log::{ErrorKind, Log, LogError};
-use millstream_runtime::Host;
+use millstream_runtime::{Host, Probe, Rules};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, PipelineName};
 use parking_lot::RwLock;
@@ -74,6 +74,8 @@ pub struct ServerParts {
     pub clock: Arc<dyn Clock>,
     /// Stable name of this host within every group.
     pub host_id: String,
+    /// Is told of every step of the protocol, in tests.
+    pub probe: Option<Arc<dyn Probe>>,
     /// Bounds of the API.
     pub limits: Limits,
 }
@@ -100,6 +102,8 @@ impl Server {
             clock: parts.clock,
             host_id: parts.host_id,
             operators: plugins.clone(),
+            rules: Rules::default(),
+            probe: parts.probe,
         };
         Arc::new(Self {
             registry: parts.registry,

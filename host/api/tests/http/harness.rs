@@ -227,6 +227,7 @@ impl Harness {
             cache: Arc::new(CacheBudget::new(1 << 20)),
             clock: Arc::new(SystemClock),
             host_id: "test".into(),
+            probe: None,
             limits: Limits {
                 component_bytes: 4096,
                 body_bytes: 4096,

@@ -58,12 +58,12 @@ pub fn leave_a_transaction_open(parameters: &str) -> Result<()> {
     let mut session = log.session(&spec(group, "owner", &[&input]))?;
     let partitions = assigned(&mut *session, 1)?;
     polled(&mut *session, 10)?;
-    let delta = |value: &str| StateDelta {
-        keys: [Some("key")].into_iter().collect(),
-        values: [Some(value)].into_iter().collect(),
+    let delta = |value: &str, keys: usize| StateDelta {
+        keys: (0..keys).map(|key| Some(format!("key {key}"))).collect(),
+        values: (0..keys).map(|_| Some(value)).collect(),
     };
     session.append(&output, Routing::ByKey, &batch([("k", "committed")]))?;
-    session.append_changelog(&changelog, &delta("committed"))?;
+    session.append_changelog(&changelog, &delta("committed", 1))?;
     session.commit(&[(partitions[0].clone(), 3)])?;
     // A record and a marker, which is written a moment after the answer.
     let end = || -> Result<i64> { Ok(log.topic(&changelog.topic)?.unwrap().offsets[0].1) };
@@ -71,7 +71,8 @@ pub fn leave_a_transaction_open(parameters: &str) -> Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     session.append(&output, Routing::ByKey, &batch([("k", "open")]))?;
-    session.append_changelog(&changelog, &delta("open"))?;
+    // So much that it leaves before a commit asks for it.
+    session.append_changelog(&changelog, &delta(&"open".repeat(10_000), 40))?;
     // Once the broker has the delta, it holds back what others write behind it.
     let mut other = log.writer()?;
     loop {

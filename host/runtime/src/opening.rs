@@ -1,0 +1,147 @@
+//! A task that is being opened.
+
+use std::{collections::BTreeMap, iter::repeat};
+
+use millstream_log::{ErrorKind, LogError, LogSession};
+use millstream_pipeline::plan::{InputKind, Stage};
+use millstream_protocol::Step;
+use millstream_state::{StateError, TaskState};
+use millstream_types::TopicPartition;
+
+use crate::{
+    Failure,
+    shared::{Shared, TaskId},
+    task::{Split, Task, TaskInput, sink_key, source_key},
+    topology::Topology,
+};
+
+/// What there is of a task so far.
+pub(crate) struct Opening<'a> {
+    id: TaskId,
+    topology: &'a Topology,
+    stage: &'a Stage,
+    task: Task,
+}
+
+impl<'a> Opening<'a> {
+    pub(crate) fn new(id: TaskId, topology: &'a Topology) -> Result<Self, Failure> {
+        let stage =
+            topology.plan.stages.get(id.0.0).ok_or_else(|| Failure::stop(format!("there is no stage {}", id.0.0)))?;
+        let name = format!("{}/{}", stage.name, id.1);
+        let changelog = stage.changelog.as_ref().map(|topic| TopicPartition::new(topic.clone(), id.1));
+        let inputs = stage.inputs.iter().map(|input| TaskInput {
+            partition: TopicPartition::new(input.kind.topic().clone(), id.1),
+            position: None,
+            committed: None,
+            split: None,
+        });
+        Ok(Self { id, topology, stage, task: Task::new(id, name, changelog, inputs.collect()) })
+    }
+
+    /// `stage/partition`, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.task.name
+    }
+
+    /// # Errors
+    /// When anything cannot be read, or stored state does not fit the operators.
+    pub(crate) fn take(&mut self, step: Step, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
+        match step {
+            Step::OpenStore => self.open_store(shared),
+            Step::RestoreChangelog => self.restore(session),
+            Step::ReadPositions => self.read_positions(shared, session),
+            Step::OpenConnectors => self.open_connectors(shared),
+            Step::StartReading => Ok(session.start(&self.task.start_positions())?),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn finish(mut self, shared: &Shared) -> Result<Task, Failure> {
+        let now = shared.now();
+        self.task.begin(now);
+        // Where a topic is begun at its end, that end is committed at once: a restart must not begin later.
+        self.task.dirty = self.task.inputs.iter().any(|input| input.position != input.committed);
+        Ok(self.task)
+    }
+
+    fn open_store(&mut self, shared: &Shared) -> Result<(), Failure> {
+        if self.task.changelog.is_some() {
+            let store = format!("{}/{}", self.topology.plan.pipeline, self.task.name);
+            let backend = shared.host.backends.open(&store)?;
+            self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));
+        }
+        Ok(())
+    }
+
+    /// Brings the state up to the end of its changelog.
+    fn restore(&mut self, session: &mut dyn LogSession) -> Result<(), Failure> {
+        let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
+        let from = state.position();
+        let mut restored = 0_u64;
+        let end = session.restore(changelog, from, &mut |delta, position, _end| {
+            restored += delta.keys.len() as u64;
+            state.restore(&delta.keys, &delta.values, position).map_err(broken)
+        })?;
+        tracing::debug!(%changelog, ?from, end, restored, "restored state");
+        Ok(())
+    }
+
+    fn read_positions(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
+        let partitions: Vec<_> = self.task.inputs.iter().map(|input| input.partition.clone()).collect();
+        let committed = session.committed(&partitions)?.into_iter().chain(repeat(None));
+        for ((spec, input), committed) in self.stage.inputs.iter().zip(&mut self.task.inputs).zip(committed) {
+            input.committed = committed;
+            input.position = match (&spec.kind, committed) {
+                (InputKind::Topic { latest: true, .. }, None) => Some(end_of(&input.partition, shared)?),
+                _ => committed,
+            };
+        }
+        Ok(())
+    }
+
+    /// Opens readers and sinks at what was committed, and puts the versions in force.
+    fn open_connectors(&mut self, shared: &Shared) -> Result<(), Failure> {
+        let partition = self.id.1;
+        let stored: BTreeMap<Vec<u8>, Vec<u8>> = match &mut self.task.state {
+            Some(state) => state.runtime_entries()?.into_iter().collect(),
+            None => BTreeMap::new(),
+        };
+        let stored_at = |key: Vec<u8>| stored.get(&key).map(Vec::as_slice);
+        let sources = self.topology.sources.get(self.id.0.0).into_iter().flatten();
+        for ((spec, input), source) in self.stage.inputs.iter().zip(&mut self.task.inputs).zip(sources) {
+            debug_assert_eq!(source.is_some(), matches!(spec.kind, InputKind::Connector { .. }));
+            let Some(source) = source else { continue };
+            let reader = source
+                .open(partition, stored_at(source_key(&spec.name)))
+                .map_err(|error| Failure::from(error).context(format_args!("source {}", spec.name)))?;
+            input.split = Some(Split { reader, idle_until: None, finished: false });
+        }
+        let connectors = self.topology.sinks.get(self.id.0.0).into_iter().flatten();
+        for (sink, connector) in self.stage.sinks.iter().zip(connectors) {
+            let writer = match connector {
+                Some(connector) => Some(
+                    connector
+                        .open(partition, stored_at(sink_key(&sink.name)))
+                        .map_err(|error| Failure::from(error).context(format_args!("sink {}", sink.name)))?,
+                ),
+                None => None,
+            };
+            self.task.sinks.push(writer);
+        }
+        for (_, version) in shared.versions.read().iter().filter(|((stage, _), _)| *stage == self.id.0) {
+            self.task.adopt(version, shared)?;
+        }
+        Ok(())
+    }
+}
+
+/// The position after the last record of a partition.
+fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
+    let info = shared.host.log.topic(&partition.topic)?;
+    let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
+    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
+}
+
+fn broken(error: StateError) -> LogError {
+    LogError::new(ErrorKind::Fatal, error.to_string())
+}

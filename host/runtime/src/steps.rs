@@ -1,0 +1,151 @@
+//! Takes the steps that the protocol says, in its order.
+
+use std::time::Duration;
+
+use millstream_log::Committed;
+use millstream_pipeline::plan::StageIndex;
+use millstream_protocol::{Occasion, Point, Recovery, Step};
+use millstream_types::TopicPartition;
+
+use crate::{Failure, opening::Opening, task::Task, worker::Worker};
+
+/// What the steps of one occasion have in common.
+struct Round<'a> {
+    /// The partitions that are given back, if any.
+    partitions: &'a [TopicPartition],
+    began: Duration,
+    /// Something happened since the last commit.
+    is_dirty: bool,
+    changes: usize,
+    committed: Committed,
+}
+
+impl Worker {
+    /// Takes the steps of an occasion that concerns all tasks; `partitions` are those that are given back.
+    ///
+    /// # Errors
+    /// When a step failed and the protocol does not go on after it. The worker then ends, and begins again
+    /// from what the log says.
+    pub(crate) fn take_steps(&mut self, occasion: Occasion, partitions: &[TopicPartition]) -> Result<(), Failure> {
+        let rules = self.shared.host.rules;
+        let mut round = Round {
+            partitions,
+            began: self.shared.now(),
+            is_dirty: self.uncommitted_since.is_some(),
+            changes: 0,
+            committed: Committed::default(),
+        };
+        for step in rules.steps(occasion) {
+            self.reached(Point::Before(step));
+            if let Err(failure) = self.take(step, &mut round) {
+                if rules.after_step(failure.kind) != Recovery::Again {
+                    return Err(failure);
+                }
+                self.session.abort()?;
+            }
+            self.reached(Point::After(step));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step, round: &mut Round<'_>) -> Result<(), Failure> {
+        let session = self.session.as_mut();
+        let dirty = self.tasks.values_mut().filter(|task| task.dirty && round.is_dirty);
+        match step {
+            Step::PrepareSinks => {
+                for task in dirty {
+                    task.prepare_sinks(&self.topology)?;
+                }
+            }
+            Step::AppendDeltas => {
+                for task in dirty {
+                    round.changes += task.append_delta(&self.topology, session)?;
+                }
+            }
+            Step::CommitLog if round.is_dirty => {
+                let positions: Vec<_> = dirty.flat_map(|task| task.uncommitted_positions()).collect();
+                round.committed = session.commit(&positions).inspect_err(|_| self.shared.metrics.aborts.add(1))?;
+            }
+            Step::ApplyDeltas => dirty.for_each(|task| task.apply(&round.committed.changelogs)),
+            Step::FinishSinks if round.is_dirty => {
+                for task in dirty {
+                    task.finish_sinks()?;
+                }
+                self.count_commit(round);
+            }
+            Step::CommitLog | Step::FinishSinks => {}
+            Step::SwitchVersions => self.switch_versions(round.began)?,
+            Step::WriteBack | Step::Flush => {
+                let now = self.shared.now();
+                for task in self.tasks.values_mut() {
+                    task.write_back(session, now, step == Step::Flush)?;
+                }
+            }
+            Step::CloseTasks => self.close_tasks(round.partitions),
+            Step::Release => session.release(round.partitions)?,
+            // Those of a task: see `open_task`.
+            Step::OpenStore
+            | Step::RestoreChangelog
+            | Step::ReadPositions
+            | Step::OpenConnectors
+            | Step::StartReading => {}
+        }
+        Ok(())
+    }
+
+    fn count_commit(&mut self, round: &Round<'_>) {
+        self.uncommitted_since = None;
+        self.uncommitted_bytes = 0;
+        let metrics = &self.shared.metrics;
+        metrics.commits.add(1);
+        metrics.state_changes.add(round.changes as u64);
+        metrics.commit_latency.record(self.shared.now().saturating_sub(round.began));
+        if self.tasks.values().any(Task::finished) {
+            self.write_status();
+        }
+    }
+
+    /// Opens a task that has all of its partitions.
+    pub(crate) fn open_task(&mut self, id: (StageIndex, u32)) -> Result<(), Failure> {
+        let topology = self.topology.clone();
+        let shared = self.shared.clone();
+        let mut opening = Opening::new(id, &topology)?;
+        for step in shared.host.rules.steps(Occasion::TaskAssigned) {
+            self.reached(Point::Before(step));
+            opening
+                .take(step, &shared, self.session.as_mut())
+                .map_err(|failure| failure.context(format_args!("task {}", opening.name())))?;
+            self.reached(Point::After(step));
+        }
+        let task = opening.finish(&shared)?;
+        shared.tasks.lock().insert(id, task.status(&topology, self.index, &[]));
+        if task.dirty {
+            self.uncommitted_since.get_or_insert_with(|| shared.now());
+        }
+        self.tasks.insert(id, task);
+        shared.heartbeat(self.index);
+        Ok(())
+    }
+
+    /// Closes the tasks that have one of these partitions. What they have uncommitted is dropped.
+    fn close_tasks(&mut self, partitions: &[TopicPartition]) {
+        let hit = |task: &Task| task.inputs.iter().any(|input| partitions.contains(&input.partition));
+        let mut statuses = self.shared.tasks.lock();
+        self.tasks.retain(|id, task| {
+            let closes = hit(task);
+            if closes && statuses.get(id).is_some_and(|status| status.worker == self.index) {
+                statuses.remove(id);
+            }
+            !closes
+        });
+        for partition in partitions {
+            self.assigned.remove(partition);
+        }
+    }
+
+    fn reached(&self, point: Point) {
+        if let Some(probe) = &self.shared.host.probe {
+            probe.reached(&self.name, point);
+        }
+    }
+}
