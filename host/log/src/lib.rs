@@ -2,7 +2,8 @@
 //!
 //! Everything that Millstream reads, writes and remembers goes through this trait, and every pipeline,
 //! test and guest runs unchanged on each implementation: Kafka (`millstream-log-kafka`), one directory
-//! (`millstream-log-embedded`) and memory ([`memory`]). The currency is batches of columns.
+//! (`millstream-log-embedded`) and memory ([`memory`]). [`simulated`] behaves as Kafka does when owners die,
+//! stall and wake up, for the simulation of the exactly-once protocol. The currency is batches of columns.
 //!
 //! A worker opens one [`LogSession`]. What it appends stays invisible until [`LogSession::commit`] makes
 //! the outputs, the state deltas and the positions durable in one atomic step.
@@ -16,6 +17,7 @@ pub mod local;
 pub mod memory;
 mod partitioner;
 mod session;
+pub mod simulated;
 mod topics;
 
 pub use assignment::range_assignment;

@@ -19,8 +19,9 @@ use std::{
 use millstream_types::TopicPartition;
 use parking_lot::Mutex;
 
+pub(crate) use self::outbox::{check_sizes, missing_topic};
 pub use self::storage::{Append, Offsets, Storage, StoredBatch, StoredPartition, Transaction, check_existing, deleted};
-use self::{outbox::missing_topic, reader::LocalReader, session::LocalSession, signal::Signal, writer::LocalWriter};
+use self::{reader::LocalReader, session::LocalSession, signal::Signal, writer::LocalWriter};
 use crate::{
     ErrorKind, GroupCoordinator, Log, LogError, LogSession, SessionSpec, StartPosition, TopicInfo, TopicReader,
     TopicSpec, TopicWriter,
@@ -176,7 +177,7 @@ impl<S: Storage> Log for LocalLog<S> {
 }
 
 /// The names that Kafka allows, so that a pipeline moves from one log to the other.
-fn check_topic(spec: &TopicSpec) -> Result<(), LogError> {
+pub(crate) fn check_topic(spec: &TopicSpec) -> Result<(), LogError> {
     let refuse = |why: &str| Err(LogError::new(ErrorKind::User, format!("topic `{}` {why}", spec.name)));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if spec.name.is_empty() || spec.name.len() > 249 || matches!(&*spec.name, "." | "..") {

@@ -72,7 +72,7 @@ impl TopicInfo {
 
 /// A log. Shared by all threads.
 pub trait Log: Send + Sync {
-    /// What it is, for messages: `kafka`, `embedded` or `memory`.
+    /// What it is, for messages: `kafka`, `embedded`, `memory` or `simulated`.
     fn kind(&self) -> &'static str;
 
     /// The topic of that name; `None` where there is none.

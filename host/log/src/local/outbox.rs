@@ -153,7 +153,8 @@ impl<P> TopicOutbox<P> {
     }
 }
 
-fn check_sizes(topic: &Arc<str>, batch: &RecordBatch, max_bytes: usize) -> Result<(), LogError> {
+/// Refuses a batch that holds a record above `max_bytes`.
+pub(crate) fn check_sizes(topic: &Arc<str>, batch: &RecordBatch, max_bytes: usize) -> Result<(), LogError> {
     if batch.byte_size() <= max_bytes {
         return Ok(());
     }
@@ -173,6 +174,6 @@ fn check_sizes(topic: &Arc<str>, batch: &RecordBatch, max_bytes: usize) -> Resul
 }
 
 /// The error of a topic that is not there.
-pub(super) fn missing_topic(topic: &str) -> LogError {
+pub(crate) fn missing_topic(topic: &str) -> LogError {
     LogError::new(ErrorKind::User, format!("there is no topic {topic}"))
 }
