@@ -28,6 +28,7 @@ mod worker;
 pub use error::{Failure, StartError};
 pub use handle::{PipelineHandle, StartOptions, start};
 pub use host::{Host, OperatorResolver};
+pub use millstream_connector::{LocalFiles, SinkHost};
 pub use manual::ManualPipeline;
 pub use millstream_protocol::{Point, Probe, Rules};
 pub use status::{
