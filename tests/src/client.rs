@@ -1,5 +1,10 @@
 //! The HTTP API as a client sees it.
 
+use std::{
+    io::{BufRead, BufReader},
+    time::Duration,
+};
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -45,6 +50,12 @@ impl Client {
     /// A client of the server at `url`.
     pub fn new(url: String) -> Self {
         Self { agent: Agent::config_builder().http_status_as_error(false).build().new_agent(), url }
+    }
+
+    /// A client that waits for no answer longer than `patience`.
+    pub fn with_patience(url: String, patience: Duration) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(patience));
+        Self { agent: config.build().new_agent(), url }
     }
 
     /// The URL of the server.
@@ -126,6 +137,25 @@ impl Client {
     pub fn records(&self, topic: &str) -> Result<Vec<Value>> {
         let answer = self.get(&format!("/api/v1/topics/{topic}/records?max=100000000"))?.success()?.json();
         Ok(answer["records"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Hands on every record of a topic, a JSON line each, those of one partition in their order.
+    ///
+    /// # Errors
+    /// When the topic cannot be read, and what `take` returns.
+    pub fn read_lines(&self, topic: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let path = format!("/api/v1/topics/{topic}/records?max=100000000");
+        let mut answer = self.agent.get(self.at(&path)).header("accept", "application/x-ndjson").call()?;
+        if !answer.status().is_success() {
+            return read(answer)?.success().map(drop);
+        }
+        let mut lines = BufReader::new(answer.body_mut().with_config().limit(ANSWER_BYTES).reader());
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            take(&line)?;
+            line.clear();
+        }
+        Ok(())
     }
 
     /// Registers a pipeline and starts it.

@@ -16,7 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The binary, without the settings of whoever runs the tests.
 pub fn millstream() -> Command {
-    let mut command = Command::new(crate::binary());
+    clean(Command::new(crate::binary()))
+}
+
+/// A command that runs the binary, without the settings of whoever runs the tests.
+pub fn clean(mut command: Command) -> Command {
     for variable in ["KAFKA", "DATA_DIR", "REGISTRY", "CONFIG", "LISTEN", "URL", "LOG"] {
         command.env_remove(format!("MILLSTREAM_{variable}"));
     }

@@ -6,6 +6,7 @@
 
 mod client;
 mod command;
+mod disk;
 mod guests;
 mod payments;
 mod server;
@@ -20,7 +21,8 @@ use std::{
 use anyhow::{Result, bail};
 
 pub use client::{Answer, Client};
-pub use command::{Ran, Running, millstream, run, signal};
+pub use command::{Ran, Running, clean, millstream, run, signal};
+pub use disk::SmallDisk;
 pub use guests::{fraud_operator, guest_target, operators_of};
 pub use payments::{Scores, payments, value_of};
 pub use server::{Server, ServerOptions};

@@ -6,7 +6,10 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use millstream_api::forget_pipeline;
-use millstream_pipeline::{PipelineSpec, spec::FileInput};
+use millstream_pipeline::{
+    PipelineSpec,
+    spec::{FileInput, FilesPlace, FilesSink},
+};
 use millstream_runtime::{Host, PipelineHandle, PipelineState, PipelineStatus, Rules, StartOptions, start};
 
 use progress::Progress;
@@ -35,6 +38,7 @@ pub(crate) fn run(args: RunArgs, output: Output) -> Result<()> {
         clock: parts.clock,
         host_id: config.host_id,
         operators: Arc::new(operators),
+        sinks: parts.sinks,
         rules: Rules::default(),
         probe: None,
     };
@@ -57,8 +61,13 @@ fn place_files(spec: &mut PipelineSpec, directory: &Path) {
             FileInput::Stdin(_) => {}
         }
     }
-    for sink in spec.sinks.iter_mut().filter_map(|sink| sink.file.as_mut()) {
-        place(&mut sink.path);
+    for sink in &mut spec.sinks {
+        if let Some(file) = &mut sink.file {
+            place(&mut file.path);
+        }
+        if let Some(FilesSink { place: FilesPlace::Directory(directory), .. }) = &mut sink.files {
+            place(directory);
+        }
     }
 }
 

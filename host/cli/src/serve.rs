@@ -52,6 +52,7 @@ async fn run(config: HostConfig, listen: &str, output: Output) -> Result<()> {
         clock: parts.clock,
         host_id: config.host_id,
         probe: None,
+        sinks: parts.sinks,
         limits: config.api,
     });
     match output {

@@ -9,6 +9,7 @@ use millstream_log::{ErrorKind, Log, LogError};
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_log_kafka::KafkaLog;
 use millstream_pipeline::PipelineSpec;
+use millstream_runtime::{LocalFiles, SinkHost};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_state_rocksdb::{RocksBackends, RocksConfig};
 use millstream_types::{Clock, SystemClock};
@@ -26,6 +27,7 @@ pub(crate) struct Parts {
     pub(crate) backends: Arc<dyn StateBackends>,
     pub(crate) cache: Arc<CacheBudget>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sinks: Arc<dyn SinkHost>,
 }
 
 /// An error of a log with its exit code.
@@ -68,6 +70,7 @@ pub(crate) fn open(config: &HostConfig) -> Result<Parts> {
         backends: Arc::new(backends),
         cache: Arc::new(CacheBudget::new(config.cache_bytes)),
         clock: Arc::new(SystemClock),
+        sinks: Arc::new(LocalFiles::new(config.data_dir.join("scratch"))),
     })
 }
 

@@ -20,7 +20,7 @@ use millstream_pipeline::spec::{FileSink, LineFormat};
 use millstream_types::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectorError, Sink, SinkWriter, lines::push_batch};
+use crate::{CommitKind, ConnectorError, Sink, SinkChange, SinkState, SinkWriter, lines::push_batch};
 
 const PARTITION: &str = "{partition}";
 /// Bytes that are collected before the system is called.
@@ -49,7 +49,7 @@ impl LineFile {
 }
 
 impl Sink for LineFile {
-    fn open(&self, task: u32, committed: Option<&[u8]>) -> Result<Box<dyn SinkWriter>, ConnectorError> {
+    fn open(&self, task: u32, committed: SinkState) -> Result<Box<dyn SinkWriter>, ConnectorError> {
         if task > 0 && !self.path.contains(PARTITION) {
             return Err(ConnectorError::new(format!(
                 "`{}` is written by several tasks; put {PARTITION} in its name to give each a file of its own",
@@ -57,7 +57,8 @@ impl Sink for LineFile {
             )));
         }
         let name = self.path.replace(PARTITION, &task.to_string());
-        let committed: Option<Committed> = committed.map(serde_json::from_slice).transpose().map_err(|error| {
+        let committed = committed.get(b"".as_slice()).map(|record| serde_json::from_slice::<Committed>(record));
+        let committed = committed.transpose().map_err(|error| {
             ConnectorError::new(format!("`{name}`: what was committed about it cannot be read: {error}"))
         })?;
         let path = PathBuf::from(&name);
@@ -168,14 +169,15 @@ impl SinkWriter for LineWriter {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    fn prepare(&mut self) -> Result<Vec<u8>, ConnectorError> {
+    fn prepare(&mut self, _kind: CommitKind) -> Result<Vec<SinkChange>, ConnectorError> {
         self.flush()?;
         if !self.is_synced {
             self.file.sync_data().map_err(|error| ConnectorError::io("write to", &self.path, &error))?;
             self.is_synced = true;
         }
-        serde_json::to_vec(&Committed { file: self.name.clone(), length: self.length })
-            .map_err(|error| ConnectorError::new(format!("`{}`: {error}", self.name)))
+        let record = serde_json::to_vec(&Committed { file: self.name.clone(), length: self.length })
+            .map_err(|error| ConnectorError::new(format!("`{}`: {error}", self.name)))?;
+        Ok(vec![(Vec::new(), Some(record))])
     }
 
     fn finish(&mut self) -> Result<(), ConnectorError> {

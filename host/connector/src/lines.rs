@@ -16,12 +16,17 @@ use crate::json::{push_integer, push_string};
 pub(crate) fn push_batch(out: &mut Vec<u8>, batch: &RecordBatch, format: LineFormat) {
     out.reserve(batch.values.data().len() + batch.len());
     for index in 0..batch.len() {
-        match format {
-            LineFormat::Value => push_value(out, batch.values.get(index)),
-            LineFormat::Record => push_record(out, batch, index),
-        }
-        out.push(b'\n');
+        push_line(out, batch, index, format);
     }
+}
+
+/// Appends one record with a line feed at its end.
+pub(crate) fn push_line(out: &mut Vec<u8>, batch: &RecordBatch, index: usize, format: LineFormat) {
+    match format {
+        LineFormat::Value => push_value(out, batch.values.get(index)),
+        LineFormat::Record => push_record(out, batch, index),
+    }
+    out.push(b'\n');
 }
 
 fn push_record(out: &mut Vec<u8>, batch: &RecordBatch, index: usize) {

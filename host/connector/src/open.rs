@@ -9,8 +9,8 @@ use millstream_pipeline::{
 use millstream_types::Clock;
 
 use crate::{
-    ConnectorError, Sink, Source, file::FileSplits, file_sink::LineFile, generator::Generated, stdout::StdoutLines,
-    timestamp::TimestampExtractor,
+    ConnectorError, Sink, SinkHost, Source, file::FileSplits, file_sink::LineFile, files::RolledFiles,
+    generator::Generated, stdout::StdoutLines, timestamp::TimestampExtractor,
 };
 
 /// Opens a source. Relative paths are relative to the process's working directory.
@@ -36,15 +36,21 @@ pub fn open_source(
     })
 }
 
-/// Opens a sink; `None` for a topic, which is no connector. Relative paths are relative to the process's
+/// Opens the sink `name`; `None` for a topic, which is no connector. Relative paths are relative to the process's
 /// working directory.
 ///
 /// # Errors
 /// When the sink is described in a way that nothing can be written to it.
-pub fn open_sink(kind: &SinkKind) -> Result<Option<Box<dyn Sink>>, ConnectorError> {
+pub fn open_sink(
+    name: &str,
+    kind: &SinkKind,
+    clock: Arc<dyn Clock>,
+    host: &Arc<dyn SinkHost>,
+) -> Result<Option<Box<dyn Sink>>, ConnectorError> {
     Ok(match kind {
         SinkKind::Topic { .. } => None,
         SinkKind::File(spec) => Some(Box::new(LineFile::new(spec)?)),
+        SinkKind::Files(spec) => Some(Box::new(RolledFiles::new(name, spec, clock, host)?)),
         SinkKind::Stdout(spec) => Some(Box::new(StdoutLines::new(spec))),
     })
 }

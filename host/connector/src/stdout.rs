@@ -11,7 +11,7 @@ use std::{
 use millstream_pipeline::spec::{LineFormat, StdoutSink};
 use millstream_types::RecordBatch;
 
-use crate::{ConnectorError, Sink, SinkWriter, lines::push_batch};
+use crate::{CommitKind, ConnectorError, Sink, SinkChange, SinkState, SinkWriter, lines::push_batch};
 
 type Output = Arc<Mutex<dyn Write + Send>>;
 
@@ -32,7 +32,7 @@ impl StdoutLines {
 }
 
 impl Sink for StdoutLines {
-    fn open(&self, _task: u32, _committed: Option<&[u8]>) -> Result<Box<dyn SinkWriter>, ConnectorError> {
+    fn open(&self, _task: u32, _committed: SinkState) -> Result<Box<dyn SinkWriter>, ConnectorError> {
         let (format, output) = (self.format, Arc::clone(&self.output));
         Ok(Box::new(StdoutWriter { format, output, pending: Vec::new(), prepared: 0 }))
     }
@@ -52,7 +52,7 @@ impl SinkWriter for StdoutWriter {
         Ok(())
     }
 
-    fn prepare(&mut self) -> Result<Vec<u8>, ConnectorError> {
+    fn prepare(&mut self, _kind: CommitKind) -> Result<Vec<SinkChange>, ConnectorError> {
         self.prepared = self.pending.len();
         Ok(Vec::new())
     }
@@ -112,20 +112,20 @@ mod tests {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let sink =
             StdoutLines::over(LineFormat::Value, Arc::new(Mutex::new(Pipe { taken: Arc::clone(&taken), capacity })));
-        (taken, sink.open(0, None).expect("opens"))
+        (taken, sink.open(0, SinkState::new()).expect("opens"))
     }
 
     #[test]
     fn only_what_was_committed_is_printed() {
         let (taken, mut writer) = open(1000);
         writer.write(&batch(&[b"1", b"two"])).expect("writes");
-        writer.prepare().expect("prepares");
+        writer.prepare(CommitKind::Periodic).expect("prepares");
         writer.write(&batch(&[b"3"])).expect("writes");
         assert_eq!(*taken.lock().expect("not poisoned"), b"");
         writer.finish().expect("prints");
         assert_eq!(*taken.lock().expect("not poisoned"), b"1\n\"two\"\n");
         writer.finish().expect("nothing to print");
-        writer.prepare().expect("prepares");
+        writer.prepare(CommitKind::Periodic).expect("prepares");
         writer.finish().expect("prints");
         assert_eq!(*taken.lock().expect("not poisoned"), b"1\n\"two\"\n3\n");
     }
@@ -134,7 +134,7 @@ mod tests {
     fn a_reader_that_left_is_an_error() {
         let (_, mut writer) = open(3);
         writer.write(&batch(&[b"12345"])).expect("writes");
-        writer.prepare().expect("prepares");
+        writer.prepare(CommitKind::Periodic).expect("prepares");
         let error = writer.finish().expect_err("the pipe is closed");
         assert_eq!(error.to_string(), "standard output was closed by whoever read it");
         assert!(!error.retriable);

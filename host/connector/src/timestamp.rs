@@ -49,17 +49,23 @@ impl TimestampExtractor {
             Ok(None) => return Err(format!("the value has no field {}", self.field.path())),
             Err(error) => return Err(format!("the value is not JSON: {error}")),
         };
-        let parsed = match found.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            // CSV columns are strings unless they are declared.
-            Some(text) => parse(text, self.unit),
-            None if self.unit == TimeUnit::Rfc3339 => None,
-            None => parse(found, self.unit),
-        };
-        parsed.ok_or_else(|| format!("field {} is {}, not {}", self.field.path(), shorten(found), unit_name(self.unit)))
+        of_json(found, self.unit)
+            .ok_or_else(|| format!("field {} is {}, not {}", self.field.path(), shorten(found), unit_name(self.unit)))
     }
 }
 
-fn unit_name(unit: TimeUnit) -> &'static str {
+/// The time that a JSON value stands for, in milliseconds since 1970, rounded down.
+pub(crate) fn of_json(raw: &str, unit: TimeUnit) -> Option<i64> {
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        // CSV columns are strings unless they are declared.
+        Some(text) => parse(text, unit),
+        None if unit == TimeUnit::Rfc3339 => None,
+        None => parse(raw, unit),
+    }
+}
+
+/// What is counted, for messages.
+pub(crate) fn unit_name(unit: TimeUnit) -> &'static str {
     match unit {
         TimeUnit::S => "a number of seconds",
         TimeUnit::Ms => "a number of milliseconds",

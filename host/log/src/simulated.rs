@@ -103,7 +103,8 @@ impl SimulatedLog {
     }
 
     /// The committed records of each partition of a topic below its last stable offset, whatever
-    /// [`Breakages`] let others see. Empty where there is no such topic.
+    /// [`Breakages`] let others see. Empty where there is no such topic. An open transaction hides what
+    /// others committed behind it: at the end of a run let time pass until none is open.
     pub fn committed_records(&self, topic: &str) -> Vec<Vec<CommittedRecord>> {
         self.shared.arrive(None).committed_records(topic)
     }

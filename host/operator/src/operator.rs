@@ -163,7 +163,8 @@ pub enum OperatorError {
 impl OperatorError {
     /// Whether the host is at fault: the task fails, and no record is to blame.
     pub fn is_host_fault(&self) -> bool {
-        matches!(self, Self::State(millstream_state::StateError::Store(_) | millstream_state::StateError::Corrupt(_)))
+        use millstream_state::StateError::{Corrupt, Incompatible, Store};
+        matches!(self, Self::State(Store(_) | Incompatible(_) | Corrupt(_)))
     }
 
     /// Whether the instance must be replaced before the next batch.

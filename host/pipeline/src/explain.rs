@@ -6,7 +6,10 @@ use millstream_state::{StateDeclaration, StateKind};
 
 use crate::{
     plan::{InputKind, OnError, Plan, PlannedSink, PlannedStep, SinkKind, SourceConnector, Stage, StepLogic, Target},
-    spec::{FileInput, FileSource, Generator, LineFormat, TimeUnit, TimestampSpec, format_byte_size, format_duration},
+    spec::{
+        Compression, FileInput, FileSource, FilesFormat, FilesPlace, FilesSink, Generator, LineFormat, TimeUnit,
+        TimestampSpec, format_byte_size, format_duration,
+    },
 };
 
 /// Draws a plan: its stages with their sources, steps and sinks, the shuffles between them, and the topics
@@ -257,19 +260,46 @@ fn generator_line(generator: &Generator) -> String {
 }
 
 fn sink_lines(sink: &PlannedSink) -> Vec<String> {
-    let format = |format: LineFormat| match format {
-        LineFormat::Value => "JSON lines of values",
-        LineFormat::Record => "JSON lines of whole records",
-    };
     let what = match &sink.kind {
         SinkKind::Topic { topic, partitions: None } => format!("topic {topic}"),
         SinkKind::Topic { topic, partitions: Some(partitions) } => {
             format!("topic {topic}, {}", counted(*partitions as usize, "partition"))
         }
-        SinkKind::File(file) => format!("file {}, {}", file.path, format(file.format)),
-        SinkKind::Stdout(stdout) => format!("standard output, {}", format(stdout.format)),
+        SinkKind::File(file) => format!("file {}, {}", file.path, lines_of(file.format)),
+        SinkKind::Files(files) => return files_lines(&sink.name, files),
+        SinkKind::Stdout(stdout) => format!("standard output, {}", lines_of(stdout.format)),
     };
     vec![format!("sink {}", sink.name), what]
+}
+
+fn lines_of(format: LineFormat) -> &'static str {
+    match format {
+        LineFormat::Value => "JSON lines of values",
+        LineFormat::Record => "JSON lines of whole records",
+    }
+}
+
+fn files_lines(name: &str, files: &FilesSink) -> Vec<String> {
+    let place = match &files.place {
+        FilesPlace::Directory(directory) => format!("files in {directory}"),
+        // What follows may be secret.
+        FilesPlace::Url(url) => format!("files at {}", url.split('?').next().unwrap_or_default()),
+    };
+    let format = match files.format {
+        FilesFormat::Jsonl => lines_of(files.line).into(),
+        FilesFormat::Csv => format!("CSV of {}", counted(files.columns.len(), "column")),
+        FilesFormat::Parquet if files.columns.is_empty() => "Parquet of whole records".into(),
+        FilesFormat::Parquet => format!("Parquet of {}", counted(files.columns.len(), "column")),
+    };
+    let compression = match files.compression() {
+        Compression::None => String::new(),
+        compression => format!(", {}", format!("{compression:?}").to_lowercase()),
+    };
+    let roll = &files.roll;
+    let mut after = vec![format_byte_size(roll.size), format_duration(roll.age)];
+    after.extend(roll.records.map(|records| format!("{records} records")));
+    let rolled = format!("a new one after {}", after.join(" or "));
+    vec![format!("sink {name}"), format!("{place}, {format}{compression}"), rolled]
 }
 
 fn state_line(state: &StateDeclaration) -> String {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use millstream_operator::OperatorDescription;
 use millstream_types::{OperatorRef, PipelineName};
 
-use crate::spec::{FileSink, FileSource, Generator, MapFields, StdoutSink, TimestampSpec};
+use crate::spec::{FileSink, FileSource, FilesSink, Generator, MapFields, StdoutSink, TimestampSpec};
 
 /// Identifies a stage by its place in [`Plan::stages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -216,8 +216,10 @@ pub enum SinkKind {
         /// Partitions to create it with; `None`: as many as the stage has tasks.
         partitions: Option<u32>,
     },
-    /// A file of JSON lines.
+    /// A file of JSON lines, which grows.
     File(FileSink),
+    /// Files one after another, each complete when it appears.
+    Files(FilesSink),
     /// Standard output, JSON lines.
     Stdout(StdoutSink),
 }

@@ -52,10 +52,18 @@ fn the_schema_has_the_fields_that_the_parser_takes() {
         ("sources", "file", "FileSource"),
         ("sources", "generator", "Generator"),
         ("sinks", "file", "FileSink"),
+        ("sinks", "files", "FilesSink"),
         ("sinks", "stdout", "StdoutSink"),
     ] {
         let yaml = format!("{section}: {{ a: {{ {part}: {{ zzzzzzzz: 1 }} }} }}");
         assert_eq!(parsed_fields(&yaml, &format!("{section}.a.{part}.")), of(kind), "{kind}");
+    }
+    for (files, path, kind) in [
+        ("roll: { zzzzzzzz: 1 }", "roll", "RollSpec"),
+        ("format: csv, columns: { c: { zzzzzzzz: 1 } }", "columns.c", "Column"),
+    ] {
+        let yaml = format!("sinks: {{ a: {{ files: {{ {files} }} }} }}");
+        assert_eq!(parsed_fields(&yaml, &format!("sinks.a.files.{path}.")), of(kind), "{kind}");
     }
     for (path, kind) in [("file.csv", "CsvOptions"), ("generator.bursts", "Bursts")] {
         let (part, inner) = path.split_once('.').expect("a path");

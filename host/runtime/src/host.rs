@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millstream_connector::SinkHost;
 use millstream_log::Log;
 use millstream_operator::OperatorFactory;
 use millstream_protocol::{Probe, Rules};
@@ -32,6 +33,8 @@ pub struct Host {
     pub host_id: String,
     /// Finds operators.
     pub operators: Arc<dyn OperatorResolver>,
+    /// What sinks of files need.
+    pub sinks: Arc<dyn SinkHost>,
     /// The protocol of commits and recovery; its default is the one that holds.
     pub rules: Rules,
     /// Is told of every step of the protocol, in tests.

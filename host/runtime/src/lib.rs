@@ -29,6 +29,7 @@ pub use error::{Failure, StartError};
 pub use handle::{PipelineHandle, StartOptions, start};
 pub use host::{Host, OperatorResolver};
 pub use manual::ManualPipeline;
+pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules};
 pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,

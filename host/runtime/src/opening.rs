@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, iter::repeat};
 
+use millstream_connector::SinkState;
 use millstream_log::{ErrorKind, LogError, LogSession};
 use millstream_pipeline::plan::{InputKind, Stage};
 use millstream_protocol::Step;
@@ -121,7 +122,7 @@ impl<'a> Opening<'a> {
             let writer = match connector {
                 Some(connector) => Some(
                     connector
-                        .open(partition, stored_at(sink_key(&sink.name)))
+                        .open(partition, sink_state(&sink.name, &stored))
                         .map_err(|error| Failure::from(error).context(format_args!("sink {}", sink.name)))?,
                 ),
                 None => None,
@@ -144,4 +145,15 @@ fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
 
 fn broken(error: StateError) -> LogError {
     LogError::new(ErrorKind::Fatal, error.to_string())
+}
+/// The state of a sink among what is stored.
+fn sink_state(name: &str, stored: &BTreeMap<Vec<u8>, Vec<u8>>) -> SinkState {
+    let whole = sink_key(name, b"");
+    let entries = stored.range(whole.clone()..).map_while(|(key, value)| Some((key.strip_prefix(&*whole)?, value)));
+    let own = entries.filter_map(|(key, value)| match key.split_first() {
+        None => Some((Vec::new(), value.clone())),
+        Some((b'/', key)) => Some((key.to_vec(), value.clone())),
+        Some(_) => None,
+    });
+    own.collect()
 }

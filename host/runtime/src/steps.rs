@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millstream_connector::CommitKind;
 use millstream_log::Committed;
 use millstream_pipeline::plan::StageIndex;
 use millstream_protocol::{ErrorKind, Occasion, Point, Recovery, Step};
@@ -13,6 +14,8 @@ use crate::{Failure, opening::Opening, task::Task, worker::Worker};
 struct Round<'a> {
     /// The partitions that are given back, if any.
     partitions: &'a [TopicPartition],
+    /// Whether there will be another commit.
+    kind: CommitKind,
     began: Duration,
     /// Something happened since the last commit.
     is_dirty: bool,
@@ -28,8 +31,11 @@ impl Worker {
     /// from what the log says.
     pub(crate) fn take_steps(&mut self, occasion: Occasion, partitions: &[TopicPartition]) -> Result<(), Failure> {
         let rules = self.shared.host.rules;
+        let kind = if occasion == Occasion::Leaving { CommitKind::Final } else { CommitKind::Periodic };
+        self.ask_sinks(kind);
         let mut round = Round {
             partitions,
+            kind,
             began: self.shared.now(),
             is_dirty: self.uncommitted_since.is_some(),
             changes: 0,
@@ -50,13 +56,22 @@ impl Worker {
         Ok(())
     }
 
+    /// Asks the sinks whether they want a commit although nothing was written.
+    pub(crate) fn ask_sinks(&mut self, kind: CommitKind) {
+        let now = self.shared.now();
+        for task in self.tasks.values_mut().filter(|task| task.sinks_want_commit(kind)) {
+            task.dirty = true;
+            self.uncommitted_since.get_or_insert(now);
+        }
+    }
+
     fn take(&mut self, step: Step, round: &mut Round<'_>) -> Result<(), Failure> {
         let session = self.session.as_mut();
         let dirty = self.tasks.values_mut().filter(|task| task.dirty && round.is_dirty);
         match step {
             Step::PrepareSinks => {
                 for task in dirty {
-                    task.prepare_sinks(&self.topology)?;
+                    task.prepare_sinks(round.kind, &self.topology)?;
                 }
             }
             Step::AppendDeltas => {

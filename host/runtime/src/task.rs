@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream_connector::{SinkWriter, SplitReader};
+use millstream_connector::{CommitKind, SinkWriter, SplitReader};
 use millstream_log::{LogSession, StateDelta};
 use millstream_operator::StateSlot;
 use millstream_state::StateError;
@@ -128,19 +128,27 @@ impl Task {
         self.inputs.iter().map(|input| (input.partition.clone(), input.position)).collect()
     }
 
+    /// Whether a sink wants a commit although nothing was written to it.
+    pub(crate) fn sinks_want_commit(&self, kind: CommitKind) -> bool {
+        self.sinks.iter().flatten().any(|writer| writer.wants_commit(kind))
+    }
+
     /// Makes durable what sinks took, and describes it in the state.
     ///
     /// # Errors
     /// When a sink refuses.
-    pub(crate) fn prepare_sinks(&mut self, topology: &Topology) -> Result<(), Failure> {
+    pub(crate) fn prepare_sinks(&mut self, kind: CommitKind, topology: &Topology) -> Result<(), Failure> {
         let Some(stage) = topology.plan.stages.get(self.id.0.0) else { return Ok(()) };
         for (sink, writer) in stage.sinks.iter().zip(&mut self.sinks) {
             if let Some(writer) = writer {
-                let record = writer
-                    .prepare()
+                let changes = writer
+                    .prepare(kind)
                     .map_err(|error| Failure::from(error).context(format_args!("sink {}", sink.name)))?;
-                if let Some(state) = &mut self.state {
-                    state.put_runtime(&sink_key(&sink.name), Some(&record));
+                for (key, value) in changes {
+                    let Some(state) = &mut self.state else {
+                        return Err(Failure::stop(format!("sink {} has no state to keep its files in", sink.name)));
+                    };
+                    state.put_runtime(&sink_key(&sink.name, &key), value.as_deref());
                 }
             }
         }
@@ -184,7 +192,7 @@ impl Task {
     pub(crate) fn apply(&mut self, changelogs: &[(TopicPartition, i64)]) {
         if let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) {
             let after = changelogs.iter().find(|(partition, _)| partition == changelog).map(|(_, position)| *position);
-            if let Some(position) = after.or(state.position()) {
+            if let Some(position) = after.or(state.committed_position()) {
                 state.committed(position);
             }
         }
@@ -260,8 +268,10 @@ pub(crate) fn source_key(name: &str) -> Vec<u8> {
     format!("source/{name}").into_bytes()
 }
 
-pub(crate) fn sink_key(name: &str) -> Vec<u8> {
-    format!("sink/{name}").into_bytes()
+/// The key of one entry of a sink's state.
+pub(crate) fn sink_key(name: &str, key: &[u8]) -> Vec<u8> {
+    let slash: &[u8] = if key.is_empty() { b"" } else { b"/" };
+    [b"sink/", name.as_bytes(), slash, key].concat()
 }
 
 fn operator_key(step: &str) -> Vec<u8> {

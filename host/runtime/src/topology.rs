@@ -40,7 +40,7 @@ impl Topology {
         };
         topology.count_partitions(host)?;
         topology.create_topics(host)?;
-        topology.open_sinks()?;
+        topology.open_sinks(host)?;
         for (stage_index, stage) in topology.plan.stages.iter().enumerate() {
             for (input_index, input) in stage.inputs.iter().enumerate() {
                 let topic = input.kind.topic();
@@ -171,11 +171,11 @@ impl Topology {
         Ok(())
     }
 
-    fn open_sinks(&mut self) -> Result<(), Failure> {
+    fn open_sinks(&mut self, host: &Host) -> Result<(), Failure> {
         for stage in &self.plan.stages {
             let mut sinks = Vec::new();
             for sink in &stage.sinks {
-                let opened = open_sink(&sink.kind)
+                let opened = open_sink(&sink.name, &sink.kind, host.clock.clone(), &host.sinks)
                     .map_err(|error| Failure::from(error).context(format_args!("sink {}", sink.name)))?;
                 sinks.push(opened.map(Arc::from));
             }

@@ -2,7 +2,7 @@
 
 use millstream_state::{
     Entry, ScanVisitor, StateBackend, StateError,
-    encoding::{CATALOG, CatalogEntry, split_key},
+    encoding::{CATALOG, check_format},
 };
 use millstream_types::BytesColumn;
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteBatch, WriteOptions};
@@ -10,7 +10,6 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteBatch, Writ
 use crate::{
     backends::Reservation,
     database::{DatabaseError, size_bytes},
-    expiry::Expiry,
 };
 
 /// The version of what the database holds: keys and values as in [`millstream_state::encoding`], beside
@@ -32,7 +31,6 @@ const COLUMN_FAMILY: &str = "default";
 /// The state of one task in RocksDB.
 pub(crate) struct RocksBackend {
     db: DB,
-    expiry: Expiry,
     position: Option<i64>,
     /// The position that a crash would leave.
     durable: Option<i64>,
@@ -41,26 +39,28 @@ pub(crate) struct RocksBackend {
 }
 
 impl RocksBackend {
-    pub(crate) fn open(reservation: Reservation, mut options: Options) -> Result<Self, StateError> {
+    pub(crate) fn open(reservation: Reservation, options: Options) -> Result<Self, StateError> {
         let path = reservation.path();
         std::fs::create_dir_all(path).map_err(|error| DatabaseError::from_io(path, &error))?;
-        let expiry = Expiry::default();
-        options.set_compaction_filter_factory(expiry.filters());
         let family = ColumnFamilyDescriptor::new(COLUMN_FAMILY, options.clone());
         let db = DB::open_cf_descriptors(&options, path, [family])
             .map_err(|error| DatabaseError::from_rocksdb(path, &error))?;
-        let mut backend = Self { db, expiry, position: None, durable: None, reservation };
+        let mut backend = Self { db, position: None, durable: None, reservation };
         backend.check_format()?;
         backend.position = backend.read_reserved(POSITION_KEY)?.map(i64::from_le_bytes);
         backend.durable = backend.position;
-        backend.read_catalog()?;
+        backend.check_catalog()?;
         Ok(backend)
     }
 
     fn check_format(&self) -> Result<(), StateError> {
         match self.read_reserved(FORMAT_KEY)?.map(u32::from_le_bytes) {
             Some(FORMAT) => Ok(()),
-            Some(other) => Err(self.damaged(&format!("format {other}, where this version reads {FORMAT}"))),
+            Some(other) => Err(StateError::Incompatible(format!(
+                "{} is of format {other}, and this version of Millstream reads format {FORMAT}; run the version that \
+                 wrote it, or a later one",
+                self.reservation.path().display()
+            ))),
             None => {
                 let mut iterator = self.db.raw_iterator();
                 iterator.seek_to_first();
@@ -74,27 +74,15 @@ impl RocksBackend {
         }
     }
 
-    fn read_catalog(&mut self) -> Result<(), StateError> {
+    /// Refuses entries that a later version encoded.
+    fn check_catalog(&self) -> Result<(), StateError> {
         let start = CATALOG.0.to_be_bytes();
-        let end = [start, start].concat();
-        let mut entries = Vec::new();
-        self.scan(&start, &[&end[..], &[u8::MAX]].concat(), &mut |key, value| {
-            entries.push((key.to_vec(), value.to_vec()));
-            true
+        let mut checked = Ok(());
+        self.scan(&start, &[&start[..], &start, &[u8::MAX]].concat(), &mut |key, value| {
+            checked = check_format(key, value);
+            checked.is_ok()
         })?;
-        for (key, value) in entries {
-            self.learn(&key, CatalogEntry::decode(&value)?);
-        }
-        Ok(())
-    }
-
-    /// Takes note of a catalog entry.
-    fn learn(&self, key: &[u8], entry: CatalogEntry) {
-        if let Some((CATALOG, rest)) = split_key(key)
-            && let Some((state, _)) = split_key(rest)
-        {
-            self.expiry.set_expires(state, entry.expires);
-        }
+        checked
     }
 
     fn read_reserved<const N: usize>(&self, key: &[u8]) -> Result<Option<[u8; N]>, StateError> {
@@ -104,6 +92,29 @@ impl RocksBackend {
                 value.as_ref().try_into().map_err(|_| self.damaged(&format!("{value:?} at {key:?}", value = &*value)))
             })
             .transpose()
+    }
+
+    fn visit(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        mut options: ReadOptions,
+        visit: ScanVisitor<'_>,
+    ) -> Result<(), StateError> {
+        let start = start.max(FIRST_KEY);
+        if start >= end {
+            return Ok(());
+        }
+        options.set_iterate_upper_bound(end);
+        let mut iterator = self.db.raw_iterator_opt(options);
+        iterator.seek(start);
+        while let Some((key, value)) = iterator.item() {
+            if !visit(key, value) {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &rocksdb::Error) -> StateError {
@@ -137,41 +148,26 @@ impl StateBackend for RocksBackend {
     }
 
     fn scan(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError> {
-        let start = start.max(FIRST_KEY);
-        if start >= end {
-            return Ok(());
-        }
+        self.visit(start, end, ReadOptions::default(), visit)
+    }
+
+    fn scan_once(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError> {
         let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(end);
-        let mut iterator = self.db.raw_iterator_opt(options);
-        iterator.seek(start);
-        while let Some((key, value)) = iterator.item() {
-            if !visit(key, value) {
-                return Ok(());
-            }
-            iterator.next();
-        }
-        iterator.status().map_err(|error| self.error(&error))
+        options.fill_cache(false);
+        self.visit(start, end, options, visit)
     }
 
     fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
         let mut batch = WriteBatch::default();
-        let mut learned = Vec::new();
         for (key, value) in entries {
             match value {
-                Some(value) => {
-                    batch.put(key, value);
-                    if let Some((CATALOG, _)) = split_key(key) {
-                        learned.push((key.to_vec(), CatalogEntry::decode(value)?));
-                    }
-                }
+                Some(value) => batch.put(key, value),
                 None => batch.delete(key),
             }
         }
         batch.put(POSITION_KEY, position.to_le_bytes());
         self.db.write_opt(batch, &unlogged()).map_err(|error| self.error(&error))?;
         self.position = Some(position);
-        learned.iter().for_each(|(key, entry)| self.learn(key, *entry));
         Ok(())
     }
 
@@ -187,10 +183,6 @@ impl StateBackend for RocksBackend {
         Ok(self.durable)
     }
 
-    fn set_now_ms(&mut self, now_ms: i64) {
-        self.expiry.set_now_ms(now_ms);
-    }
-
     fn size_bytes(&self) -> u64 {
         size_bytes(&self.db)
     }
@@ -199,8 +191,6 @@ impl StateBackend for RocksBackend {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use millstream_state::StateKind;
 
     use super::*;
     use crate::backends::OpenTasks;
@@ -211,53 +201,6 @@ mod tests {
         RocksBackend::open(Reservation::new(path.to_owned(), OpenTasks::default()), options)
     }
 
-    fn catalog_entry(state: u8, expires: bool) -> ([u8; 8], [u8; 3]) {
-        ([0xff, 0xff, 0xff, 0xff, 0, 0, 0, state], CatalogEntry { kind: StateKind::Value, expires }.encode())
-    }
-
-    fn keys(backend: &RocksBackend) -> Vec<Vec<u8>> {
-        let mut keys = Vec::new();
-        let visit: ScanVisitor<'_> = &mut |key, _| {
-            keys.push(key.to_vec());
-            true
-        };
-        backend.scan(&[], &[0xff; 4], visit).expect("a scan");
-        keys
-    }
-
-    #[test]
-    fn a_compaction_drops_what_has_expired_and_nothing_else() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut backend = open(directory.path()).expect("a store");
-        let (with, with_entry) = catalog_entry(1, true);
-        let (without, without_entry) = catalog_entry(2, false);
-        let value = 1_000_i64.to_le_bytes();
-        let later = 1_001_i64.to_le_bytes();
-        let entries: [Entry<'_>; 6] = [
-            (b"\0\0\0\x01dead", Some(&value)),
-            (b"\0\0\0\x01live", Some(&later)),
-            (b"\0\0\0\x02kept", Some(&value)),
-            (b"\0\0\0\x03unknown", Some(&value)),
-            (&with, Some(&with_entry)),
-            (&without, Some(&without_entry)),
-        ];
-        backend.write(&mut entries.into_iter(), 7).expect("a write");
-        backend.flush().expect("a flush");
-        drop(backend);
-
-        let mut backend = open(directory.path()).expect("the store again");
-        backend.db.compact_range(None::<&[u8]>, None::<&[u8]>);
-        assert_eq!(keys(&backend).len(), 4, "it does not know the time");
-        backend.set_now_ms(1_000);
-        // A compaction of one file by itself moves it; another one makes it a merge.
-        backend.write(&mut [(&b"\0\0\0\x01a"[..], Some(&later[..]))].into_iter(), 8).expect("a write");
-        backend.flush().expect("a flush");
-        backend.db.compact_range(None::<&[u8]>, None::<&[u8]>);
-        let expected: [&[u8]; 4] = [b"\0\0\0\x01a", b"\0\0\0\x01live", b"\0\0\0\x02kept", b"\0\0\0\x03unknown"];
-        assert_eq!(keys(&backend), expected);
-        assert_eq!(backend.position(), Some(8));
-    }
-
     #[test]
     fn another_format_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -265,7 +208,26 @@ mod tests {
         backend.db.put(FORMAT_KEY, 2_u32.to_le_bytes()).expect("a put");
         drop(backend);
         let refused = open(directory.path()).err();
-        assert!(matches!(&refused, Some(StateError::Corrupt(reason)) if reason.contains("format 2")), "{refused:?}");
+        assert!(
+            matches!(&refused, Some(StateError::Incompatible(reason)) if reason.contains("format 2")),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn entries_of_another_format_are_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut backend = open(directory.path()).expect("a store");
+        let entries: [Entry<'_>; 2] =
+            [(b"\0\0\0\x07kept", Some(b"v")), (b"\xff\xff\xff\xff\0\0\0\x07", Some(&[9, 0, 0]))];
+        backend.write(&mut entries.into_iter(), 7).expect("a write");
+        backend.flush().expect("a flush");
+        drop(backend);
+        let refused = open(directory.path()).err();
+        assert!(
+            matches!(&refused, Some(StateError::Incompatible(reason)) if reason.contains("format 9")),
+            "{refused:?}"
+        );
     }
 
     #[test]

@@ -16,8 +16,13 @@ use crate::{
     database::{DatabaseError, quiet},
 };
 
-/// Entries whose time to live is over leave the disk after this time at the latest.
+/// Deleted entries leave the disk after this time at the latest.
 const PERIODIC_COMPACTION_SECONDS: u64 = 24 * 60 * 60;
+
+/// A file in which so many of so many entries in a row are deletions, as a sweep of expired entries leaves
+/// them, is compacted soon, since whatever scans that range must step over each.
+const DELETION_WINDOW: usize = 1024;
+const DELETIONS_IN_WINDOW: usize = 896;
 
 /// What the state of all tasks of a process may use of the machine.
 #[derive(Clone, Debug)]
@@ -108,6 +113,7 @@ impl RocksBackends {
         options.set_level_compaction_dynamic_level_bytes(true);
         options.set_bytes_per_sync(1 << 20);
         options.set_periodic_compaction_seconds(PERIODIC_COMPACTION_SECONDS);
+        options.add_compact_on_deletion_collector_factory(DELETION_WINDOW, DELETIONS_IN_WINDOW, 0.0);
         quiet(&mut options);
         options
     }

@@ -6,6 +6,5 @@
 mod backend;
 mod backends;
 pub mod database;
-mod expiry;
 
 pub use backends::{RocksBackends, RocksConfig};

@@ -67,3 +67,58 @@ fn stores_are_kept_by_task() {
 fn a_budget_bounds_the_cache() {
     suite::a_budget_bounds_the_cache(&Temporary::new());
 }
+
+#[test]
+fn a_sweep_stays_within_its_budget() {
+    suite::a_sweep_stays_within_its_budget(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_keeps_its_pace() {
+    suite::a_sweep_keeps_its_pace(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_spares_what_was_written_again() {
+    suite::a_sweep_spares_what_was_written_again(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_that_was_not_committed_is_repeated() {
+    suite::a_sweep_that_was_not_committed_is_repeated(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_finds_what_was_written_late() {
+    suite::a_sweep_finds_what_was_written_late(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_finds_what_was_restored() {
+    suite::a_sweep_finds_what_was_restored(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_trims_lists() {
+    suite::a_sweep_trims_lists(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_comes_back_for_the_rest_of_a_list() {
+    suite::a_sweep_comes_back_for_the_rest_of_a_list(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_bears_any_clock() {
+    suite::a_sweep_bears_any_clock(&Temporary::new());
+}
+
+#[test]
+fn a_sweep_refuses_what_is_wrong() {
+    suite::a_sweep_refuses_what_is_wrong(&Temporary::new());
+}
+
+#[test]
+fn another_format_is_refused() {
+    suite::another_format_is_refused(&Temporary::new());
+}

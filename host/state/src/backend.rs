@@ -24,6 +24,14 @@ pub trait StateBackend: Send {
     /// When the store cannot be read.
     fn scan(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError>;
 
+    /// As [`Self::scan`], for a pass over everything: what it reads is not kept in caches.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan_once(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError> {
+        self.scan(start, end, visit)
+    }
+
     /// Writes `entries`, which ascend by key, together with the changelog position that they reach. After
     /// a crash the store is as after some earlier call, position included.
     ///
@@ -39,9 +47,6 @@ pub trait StateBackend: Send {
     /// # Errors
     /// When the store cannot be written.
     fn flush(&mut self) -> Result<Option<i64>, StateError>;
-
-    /// Tells the store the time, so that it may forget entries whose time to live is over.
-    fn set_now_ms(&mut self, now_ms: i64);
 
     /// Bytes on disk and in memory, for metrics.
     fn size_bytes(&self) -> u64;

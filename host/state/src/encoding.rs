@@ -9,13 +9,17 @@
 //! | list, its extent | `state id u32`, `key length u32`, key |
 //! | list element | `state id u32`, `key length u32`, key, `index u64` |
 //! | the runtime's own | `0 u32`, name |
-//! | catalog | `0xffffffff u32`, `state id u32` |
+//! | catalog | `0xffffffff u32`, `state id u32` (`0`: the format of everything) |
 //!
 //! Values (little-endian): where the state has a time to live, 8 bytes of expiry (milliseconds since
 //! 1970) come first; then the bytes as the operator gave them. A list's extent is `head u64`, `tail u64`
 //! and, with a time to live, `expiry of the head i64`: its elements are those with `head <= index < tail`.
 //! A catalog entry is written with the first write of a state and makes a store describe itself:
-//! `1` (format), kind (`0` value, `1` map, `2` list), `1` with a time to live or `0` without.
+//! [`FORMAT`], kind (`0` value, `1` map, `2` list), `1` with a time to live or `0` without. That of state 0 is
+//! the first entry of a task's first delta and holds [`FORMAT`] alone: it stands for everything after it.
+//!
+//! A version that encodes anything else than this page says raises [`FORMAT`], and writes the entry of state 0
+//! before the first entry of the new kind; a version that does not know a format refuses to restore from there on.
 //!
 //! Every key has at least four bytes, so that a store may use shorter keys for itself.
 
@@ -30,8 +34,8 @@ pub const ID_BYTES: usize = 4;
 /// Bytes of the expiry in front of the values of a state with a time to live.
 pub const EXPIRY_BYTES: usize = 8;
 
-/// The version of a catalog entry.
-const CATALOG_FORMAT: u8 = 1;
+/// The version of this encoding.
+pub const FORMAT: u8 = 1;
 
 /// The state id and the rest of an encoded key.
 pub fn split_key(encoded: &[u8]) -> Option<(StateId, &[u8])> {
@@ -39,10 +43,27 @@ pub fn split_key(encoded: &[u8]) -> Option<(StateId, &[u8])> {
     Some((StateId(u32::from_be_bytes(*id)), rest))
 }
 
-/// Whether a stored value of a state with a time to live is over at `now_ms`. A value too short to carry
-/// an expiry is not, so that damage is found and not swept away.
+/// When a stored value of a state with a time to live is over; `None`: it is too short to say so, and damaged.
+pub fn expiry_ms(stored: &[u8]) -> Option<i64> {
+    stored.first_chunk::<EXPIRY_BYTES>().map(|expiry| i64::from_le_bytes(*expiry))
+}
+
+/// Whether a stored value of a state with a time to live is over at `now_ms`. A damaged one is not, so that it is
+/// found and not swept away.
 pub fn is_expired(stored: &[u8], now_ms: i64) -> bool {
-    stored.first_chunk::<EXPIRY_BYTES>().is_some_and(|expiry| i64::from_le_bytes(*expiry) <= now_ms)
+    expiry_ms(stored).is_some_and(|expiry_ms| expiry_ms <= now_ms)
+}
+
+/// Checks what an entry of a store or a changelog says about its format; most say nothing.
+///
+/// # Errors
+/// [`StateError::Incompatible`] for a format that this version does not know, [`StateError::Corrupt`] for
+/// an entry of the catalog that is damaged.
+pub fn check_format(key: &[u8], stored: &[u8]) -> Result<(), StateError> {
+    match split_key(key) {
+        Some((CATALOG, key)) => CatalogEntry::read(key, stored).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// What a store knows of a state's encoding.
@@ -67,18 +88,17 @@ impl CatalogEntry {
             StateKind::Map => 1,
             StateKind::List => 2,
         };
-        [CATALOG_FORMAT, kind, u8::from(self.expires)]
+        [FORMAT, kind, u8::from(self.expires)]
     }
 
     /// Reads a stored entry.
     ///
     /// # Errors
-    /// When it is of another format.
+    /// [`StateError::Incompatible`] when it is of another format, [`StateError::Corrupt`] when it is damaged.
     pub fn decode(stored: &[u8]) -> Result<Self, StateError> {
         let damaged = || StateError::Corrupt(format!("catalog entry {stored:?}"));
-        let [CATALOG_FORMAT, kind, expires] = *stored else {
-            return Err(damaged());
-        };
+        let rest = after_format(stored)?;
+        let [kind, expires] = *rest else { return Err(damaged()) };
         let kind = match kind {
             0 => StateKind::Value,
             1 => StateKind::Map,
@@ -89,6 +109,38 @@ impl CatalogEntry {
             0 | 1 => Ok(Self { kind, expires: expires == 1 }),
             _ => Err(damaged()),
         }
+    }
+
+    /// Reads an entry at `key`, which is without [`CATALOG`]; `None`: it is the one for everything, and of a known format.
+    pub(crate) fn read(key: &[u8], stored: &[u8]) -> Result<Option<(StateId, Self)>, StateError> {
+        match split_key(key) {
+            Some((StateId::RUNTIME, [])) => after_format(stored).map(|_| None),
+            Some((id, [])) => Self::decode(stored).map(|entry| Some((id, entry))),
+            _ => Err(StateError::Corrupt(format!("catalog key {key:?}"))),
+        }
+    }
+}
+
+/// What follows the format at the beginning of a catalog entry.
+fn after_format(stored: &[u8]) -> Result<&[u8], StateError> {
+    match stored.split_first() {
+        Some((&FORMAT, rest)) => Ok(rest),
+        Some((format, _)) => Err(StateError::Incompatible(format!(
+            "it is written in format {format}, and this version of Millstream reads format {FORMAT}; run the version \
+             that wrote it, or a later one"
+        ))),
+        None => Err(StateError::Corrupt("an empty catalog entry".into())),
+    }
+}
+
+/// The key that a list's entry belongs to, without the state id, and whether it is the list's extent or an element.
+pub(crate) fn list_key(entry: &[u8]) -> Option<(&[u8], bool)> {
+    let (length, rest) = entry.split_first_chunk()?;
+    let (key, index) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    match index.len() {
+        0 => Some((key, true)),
+        8 => Some((key, false)),
+        _ => None,
     }
 }
 
@@ -210,8 +262,35 @@ mod tests {
             assert_eq!(entry.encode(), bytes);
             assert_eq!(CatalogEntry::decode(&bytes).ok(), Some(entry));
         }
-        for damaged in [&[][..], &[2, 0, 0], &[1, 3, 0], &[1, 0, 2], &[1, 0, 0, 0]] {
-            assert!(CatalogEntry::decode(damaged).is_err());
+        for damaged in [&[][..], &[1], &[1, 3, 0], &[1, 0, 2], &[1, 0, 0, 0]] {
+            assert!(matches!(CatalogEntry::decode(damaged), Err(StateError::Corrupt(_))), "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn another_format_is_told_from_damage() {
+        let of_all = b"\xff\xff\xff\xff\0\0\0\0";
+        let of_one = b"\xff\xff\xff\xff\0\0\0\x07";
+        check_format(of_all, &[FORMAT]).expect("this format");
+        check_format(of_all, &[FORMAT, 9]).expect("this format, with more");
+        check_format(of_one, &[FORMAT, 0, 0]).expect("this format");
+        check_format(b"\0\0\0\x07k", b"").expect("it says nothing");
+        for (key, stored) in [(of_all, &[2][..]), (of_one, &[2, 0, 0]), (of_one, &[7])] {
+            let refused = check_format(key, stored).expect_err("another format").to_string();
+            assert!(refused.starts_with("incompatible state format: it is written in format"), "{refused}");
+        }
+        for (key, stored) in [(&of_all[..], &[][..]), (of_one, &[1, 0]), (b"\xff\xff\xff\xff\0", &[1])] {
+            assert!(matches!(check_format(key, stored), Err(StateError::Corrupt(_))), "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn entries_of_a_list_say_which_they_are() {
+        let mut buffer = KeyBuffer::new();
+        assert_eq!(list_key(buffer.prefix(b"ab")), Some((&b"ab"[..], true)));
+        assert_eq!(list_key(buffer.element(b"ab", 7)), Some((&b"ab"[..], false)));
+        for damaged in [&b"\0\0"[..], b"\0\0\0\x09ab", b"\0\0\0\x01ab"] {
+            assert_eq!(list_key(damaged), None);
         }
     }
 

@@ -12,7 +12,10 @@ pub enum StateError {
     /// The store could not be read or written.
     #[error("state store: {0}")]
     Store(String),
-    /// What is stored cannot be understood: another format than the declared one, or broken bytes.
+    /// What is stored was written in a format that this version does not know.
+    #[error("incompatible state format: {0}")]
+    Incompatible(String),
+    /// What is stored cannot be understood: another kind than the declared one, or broken bytes.
     #[error("stored state cannot be used: {0}")]
     Corrupt(String),
 }

@@ -79,9 +79,6 @@ impl StateBackend for MemoryBackend {
         Ok(self.position())
     }
 
-    // Expired entries stay until they are overwritten: what lives in memory is small or short-lived.
-    fn set_now_ms(&mut self, _now_ms: i64) {}
-
     fn size_bytes(&self) -> u64 {
         self.contents.lock().bytes
     }

@@ -2,6 +2,7 @@
 
 mod call;
 mod commit;
+mod expiry;
 mod slot;
 
 use std::{
@@ -15,6 +16,7 @@ use millstream_types::BytesColumn;
 pub(crate) use self::call::NewValue;
 use self::{
     call::Call,
+    expiry::ExpiryBounds,
     slot::{CHANGED, LOADING, REFERENCED, Slot, Slots, VACANT},
 };
 use crate::{StateBackend, StateError, StateId, encoding::CatalogEntry, hash_key, small_bytes::SmallBytes};
@@ -29,6 +31,8 @@ pub(crate) struct Table {
     pub(crate) cataloged: bool,
     /// Where the keys of the last grouped read are.
     pub(crate) hints: Vec<u32>,
+    /// When its entries expire, for a state with a time to live.
+    pub(crate) expiry: ExpiryBounds,
 
     index: HashTable<u32>,
     slots: Slots,
@@ -58,6 +62,7 @@ impl Table {
             used_as: None,
             cataloged: false,
             hints: Vec::new(),
+            expiry: ExpiryBounds::new(),
             index: HashTable::new(),
             slots: Slots::default(),
             free: Vec::new(),

@@ -4,6 +4,7 @@ mod commit;
 mod list;
 mod map;
 mod runtime;
+mod sweep;
 mod value;
 
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use millstream_types::BytesColumn;
 
 pub use map::MapPage;
 pub use runtime::RuntimeEntry;
+pub use sweep::SweepReport;
+
+use sweep::Sweep;
 
 use crate::{
     CacheBudget, StateBackend, StateError, StateHandle, StateId, StateKind,
@@ -40,6 +44,8 @@ use crate::{
 /// - **Write-back.** [`Self::write_back`] brings what is committed into the store, each key once and in
 ///   order, with the changelog position that it reaches; a crash loses nothing, since
 ///   [`Self::restore`] takes in the changelog from the store's position.
+/// - **Expiry.** What has expired is hidden from operators at once and deleted by [`Self::sweep_expired`], as
+///   an uncommitted change like any other, so that the changelog stays in proportion to what lives.
 /// - **Memory.** Clean entries are dropped when the [`CacheBudget`] is exceeded, others never.
 ///
 /// It is moved between threads and used by one at a time.
@@ -56,6 +62,7 @@ pub struct TaskState {
     /// States whose first write belongs to the call that is going on.
     cataloged_in_call: Vec<StateId>,
     committed_position: Option<i64>,
+    sweep: Sweep,
 }
 
 impl TaskState {
@@ -69,12 +76,13 @@ impl TaskState {
             budget,
             charged_bytes: 0,
             runtime: Table::new(StateId::RUNTIME, true),
-            catalog: Table::new(CATALOG, false),
+            catalog: Table::new(CATALOG, true),
             states: Vec::new(),
             next_evicted: 0,
             now_ms: 0,
             in_call: false,
             cataloged_in_call: Vec::new(),
+            sweep: Sweep::default(),
         }
     }
 
@@ -149,6 +157,7 @@ impl TaskState {
             }
             table.used_as = Some(wanted);
         }
+        table.expiry.used_with(state.ttl);
         let now_ms = self.now_ms;
         let expiry_ms = state.ttl.map(|ttl| now_ms.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)));
         Ok(Access { table, backend: self.backend.as_ref(), now_ms, expiry_ms })
@@ -157,12 +166,16 @@ impl TaskState {
     /// As [`Self::open`], to write to: a state that is written for the first time enters the catalog.
     fn open_for_write(&mut self, state: &StateHandle, kind: StateKind) -> Result<Access<'_>, StateError> {
         let access = self.open(state, kind)?;
+        if let Some(expiry_ms) = access.expiry_ms {
+            access.table.expiry.written(expiry_ms);
+        }
         if !access.table.cataloged {
             access.table.cataloged = true;
             let key = state.id.0.to_be_bytes();
             let entry = CatalogEntry::of(state).encode();
             let value = NewValue { expiry_ms: None, payload: &entry };
             self.catalog.put(hash_key(&key), &key, None, Some(value));
+            self.sweep.catalog_changed();
             if self.in_call {
                 self.cataloged_in_call.push(state.id);
             }

@@ -102,7 +102,6 @@ fn a_failing_store_is_the_hosts_fault() {
         fn flush(&mut self) -> Result<Option<i64>, StateError> {
             Ok(None)
         }
-        fn set_now_ms(&mut self, _: i64) {}
         fn size_bytes(&self) -> u64 {
             0
         }

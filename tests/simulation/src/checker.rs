@@ -115,8 +115,13 @@ fn check_changelog(log: &SimulatedLog, changelog: &str, input: &[Record], key_of
 /// What a changelog's partition says at a position.
 fn fold(log: &SimulatedLog, changelog: &str, partition: usize, position: i64) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut state = BTreeMap::new();
-    for (_, key, value) in
-        log.committed_records(changelog).into_iter().nth(partition).unwrap_or_default().into_iter().filter(|(offset, ..)| *offset < position)
+    for (_, key, value) in log
+        .committed_records(changelog)
+        .into_iter()
+        .nth(partition)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(offset, ..)| *offset < position)
     {
         match (key, value) {
             (Some(key), Some(value)) => state.insert(key, value),
@@ -138,7 +143,9 @@ fn check_disks(log: &SimulatedLog, disks: &[(String, Contents)]) -> Result<(), V
                 .entries
                 .iter()
                 .find(|(key, value)| expected.get(*key) != Some(value))
-                .map(|(key, value)| format!("{:?} has {value:?}, committed is {:?}", String::from_utf8_lossy(key), expected.get(key)))
+                .map(|(key, value)| {
+                    format!("{:?} has {value:?}, committed is {:?}", String::from_utf8_lossy(key), expected.get(key))
+                })
                 .unwrap_or_else(|| "an entry is missing".into());
             return violation(format!("the store of {task} at position {:?}: {differs}", contents.position));
         }

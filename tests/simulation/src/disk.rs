@@ -146,8 +146,6 @@ impl StateBackend for OpenStore {
         })
     }
 
-    fn set_now_ms(&mut self, _now_ms: i64) {}
-
     fn size_bytes(&self) -> u64 {
         0
     }

@@ -29,7 +29,8 @@ impl Faults {
     /// A mixture for one run, so that runs differ in what they are hard on.
     pub(crate) fn draw(random: &mut StdRng) -> Self {
         // Most kinds in most runs, each at a rate that varies over two orders of magnitude.
-        let mut rate = |most: f64| if random.random_bool(0.25) { 0.0 } else { most * 10f64.powf(-2.0 * random.random::<f64>()) };
+        let mut rate =
+            |most: f64| if random.random_bool(0.25) { 0.0 } else { most * 10f64.powf(-2.0 * random.random::<f64>()) };
         Self {
             worker_crash: rate(0.02),
             host_crash: rate(0.01),

@@ -95,7 +95,8 @@ impl Operator for Totals {
         let broken = |what: &str| OperatorError::Trapped(what.to_owned());
         let state = state.as_mut().ok_or_else(|| broken("no state"))?;
         let stored = state.get_groups(&self.handle, input.groups)?;
-        let mut totals: Vec<Total> = stored.iter().map(|value| value.and_then(Total::decode).unwrap_or_default()).collect();
+        let mut totals: Vec<Total> =
+            stored.iter().map(|value| value.and_then(Total::decode).unwrap_or_default()).collect();
         let mut batch = RecordBatch::default();
         for (index, &group) in input.groups.group_of.iter().enumerate() {
             let record = input.batch.record(index);

@@ -15,7 +15,7 @@ use millstream_log::{
 };
 use millstream_pipeline::plan::Plan;
 use millstream_protocol::{Recovery, Rules};
-use millstream_runtime::{Host, ManualPipeline, OperatorResolver};
+use millstream_runtime::{Host, LocalFiles, ManualPipeline, OperatorResolver};
 use millstream_state::CacheBudget;
 use millstream_types::OperatorRef;
 use parking_lot::Mutex;
@@ -156,12 +156,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
     report
 }
 
-fn set_up(
-    random: &mut StdRng,
-    rules: Rules,
-    scheduler: &Arc<Scheduler>,
-    log: &SimulatedLog,
-) -> anyhow::Result<World> {
+fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &SimulatedLog) -> anyhow::Result<World> {
     let partitions = random.random_range(1..4);
     for topic in [INPUT, FIRST, SECOND] {
         log.create_topic(&TopicSpec::new(topic, partitions))?;
@@ -231,6 +226,7 @@ impl World {
             clock: self.scheduler.clone(),
             host_id: format!("host{host}"),
             operators: Arc::new(Operators),
+            sinks: Arc::new(LocalFiles::new(std::env::temp_dir())),
             rules: self.rules,
             probe: Some(self.scheduler.clone()),
         };
@@ -379,4 +375,3 @@ fn pass_given_up(panic: Box<dyn std::any::Any + Send>) {
         resume_unwind(panic);
     }
 }
-

@@ -8,7 +8,7 @@ use millstream_protocol::{Mutation, Rules};
 use millstream_simulation::{Options, Report, run};
 
 /// Enough for every kind of fault to meet with every step; `./x sim` runs more.
-const SOUND_SEEDS: u64 = 400;
+const SOUND_SEEDS: u64 = 1_500;
 
 /// A wrong protocol must be found within so many seeds.
 const SEEDS_TO_FIND: u64 = 4_000;

@@ -20,7 +20,7 @@ use std::{
 
 use millstream_checkpoint::{Refusal, Registry, RegistryError};
 use millstream_log::{ErrorKind, Log, LogError};
-use millstream_runtime::{Host, Probe, Rules};
+use millstream_runtime::{Host, Probe, Rules, SinkHost};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, PipelineName};
 use parking_lot::RwLock;
@@ -76,6 +76,8 @@ pub struct ServerParts {
     pub host_id: String,
     /// Is told of every step of the protocol, in tests.
     pub probe: Option<Arc<dyn Probe>>,
+    /// What sinks of files need.
+    pub sinks: Arc<dyn SinkHost>,
     /// Bounds of the API.
     pub limits: Limits,
 }
@@ -102,6 +104,7 @@ impl Server {
             clock: parts.clock,
             host_id: parts.host_id,
             operators: plugins.clone(),
+            sinks: parts.sinks,
             rules: Rules::default(),
             probe: parts.probe,
         };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use millstream_checkpoint::{ApplyOutcome, PipelineRecord, SpecDocument, SpecFormat};
 use millstream_pipeline::{
     PipelineSpec, Plan, SpecErrors, explain, parse, plan,
-    spec::{FileInput, FileSource},
+    spec::{FileInput, FileSource, FilesPlace, FilesSink},
 };
 use millstream_types::{OperatorRef, PipelineName};
 
@@ -206,9 +206,12 @@ fn files_of_another_place(spec: &PipelineSpec) -> Vec<ProblemItem> {
         }),
         None => None,
     });
-    let sinks = spec.sinks.iter().filter_map(|sink| {
-        let file = sink.file.as_ref()?;
-        relative(format!("sinks.{}.file.path", sink.name), &file.path)
+    let sinks = spec.sinks.iter().filter_map(|sink| match (&sink.file, &sink.files) {
+        (Some(file), _) => relative(format!("sinks.{}.file.path", sink.name), &file.path),
+        (None, Some(FilesSink { place: FilesPlace::Directory(directory), .. })) => {
+            relative(format!("sinks.{}.files.directory", sink.name), directory)
+        }
+        _ => None,
     });
     sources.chain(sinks).collect()
 }

@@ -228,6 +228,7 @@ impl Harness {
             clock: Arc::new(SystemClock),
             host_id: "test".into(),
             probe: None,
+            sinks: Arc::new(millstream_runtime::LocalFiles::new(std::env::temp_dir())),
             limits: Limits {
                 component_bytes: 4096,
                 body_bytes: 4096,

@@ -16,29 +16,41 @@ fn batch(values: impl IntoIterator<Item = u64>) -> RecordBatch {
     batch
 }
 
+fn open(sink: &LineFile, task: u32, committed: Option<&[u8]>) -> Result<Box<dyn SinkWriter>, ConnectorError> {
+    sink.open(task, committed.into_iter().map(|record| (Vec::new(), record.to_vec())).collect())
+}
+
+/// Prepares and gives the record to commit.
+fn prepare(writer: &mut dyn SinkWriter) -> Vec<u8> {
+    let changes = writer.prepare(CommitKind::Periodic).expect("prepares");
+    let [(key, Some(record))] = changes.as_slice() else { panic!("{changes:?}") };
+    assert!(key.is_empty());
+    record.clone()
+}
+
 fn commit(writer: &mut dyn SinkWriter, values: impl IntoIterator<Item = u64>) -> Vec<u8> {
     writer.write(&batch(values)).expect("writes");
-    let committed = writer.prepare().expect("prepares");
+    let committed = prepare(writer);
     writer.finish().expect("finishes");
     committed
 }
 
 fn refusal(sink: &LineFile, task: u32, committed: Option<&[u8]>) -> String {
-    sink.open(task, committed).map(drop).expect_err("must be refused").to_string()
+    open(sink, task, committed).map(drop).expect_err("must be refused").to_string()
 }
 
 #[test]
 fn lines_appear_with_the_first_commit() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("sub/out.jsonl");
-    let mut writer = sink(&path).open(0, None).expect("opens");
+    let mut writer = open(&sink(&path), 0, None).expect("opens");
     writer.write(&batch([1, 2])).expect("writes");
-    let committed = writer.prepare().expect("prepares");
+    let committed = prepare(&mut *writer);
     assert!(!path.exists());
     writer.finish().expect("finishes");
     writer.finish().expect("finishes again");
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n2\n");
-    assert_eq!(writer.prepare().expect("prepares"), committed, "nothing was added");
+    assert_eq!(prepare(&mut *writer), committed, "nothing was added");
     let text = format!("{{\"file\":\"{}\",\"length\":4}}", path.display());
     assert_eq!(String::from_utf8_lossy(&committed), text);
     assert!(!part_of(&path).exists());
@@ -49,13 +61,13 @@ fn what_was_not_committed_is_cut_off() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("out.jsonl");
     let sink = sink(&path);
-    let mut writer = sink.open(0, None).expect("opens");
+    let mut writer = open(&sink, 0, None).expect("opens");
     let committed = commit(&mut *writer, [1, 2]);
     writer.write(&batch([3])).expect("writes");
-    writer.prepare().expect("prepares");
+    prepare(&mut *writer);
     drop(writer);
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n2\n3\n");
-    let mut writer = sink.open(0, Some(&committed)).expect("opens");
+    let mut writer = open(&sink, 0, Some(&committed)).expect("opens");
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n2\n");
     commit(&mut *writer, [4]);
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n2\n4\n");
@@ -66,11 +78,11 @@ fn a_crash_before_the_first_commit_begins_anew() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("out.jsonl");
     let sink = sink(&path);
-    let mut writer = sink.open(0, None).expect("opens");
+    let mut writer = open(&sink, 0, None).expect("opens");
     writer.write(&batch([1])).expect("writes");
-    writer.prepare().expect("prepares");
+    prepare(&mut *writer);
     drop(writer);
-    let mut writer = sink.open(0, None).expect("opens again");
+    let mut writer = open(&sink, 0, None).expect("opens again");
     commit(&mut *writer, [2]);
     assert_eq!(fs::read_to_string(&path).expect("reads"), "2\n");
 }
@@ -80,13 +92,13 @@ fn a_crash_after_the_first_commit_keeps_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("out.jsonl");
     let sink = sink(&path);
-    let mut writer = sink.open(0, None).expect("opens");
+    let mut writer = open(&sink, 0, None).expect("opens");
     writer.write(&batch([1])).expect("writes");
-    let committed = writer.prepare().expect("prepares");
+    let committed = prepare(&mut *writer);
     writer.write(&batch([2])).expect("writes");
-    writer.prepare().expect("prepares");
+    prepare(&mut *writer);
     drop(writer);
-    let mut writer = sink.open(0, Some(&committed)).expect("opens");
+    let mut writer = open(&sink, 0, Some(&committed)).expect("opens");
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n");
     commit(&mut *writer, [3]);
     assert_eq!(fs::read_to_string(&path).expect("reads"), "1\n3\n");
@@ -101,7 +113,7 @@ fn files_of_others_and_changed_ones_are_refused() {
     assert!(refusal(&sink, 0, None).contains("has not committed anything to it"));
     assert_eq!(fs::read_to_string(&path).expect("reads"), "theirs\n");
     fs::remove_file(&path).expect("removes");
-    let mut writer = sink.open(0, None).expect("opens");
+    let mut writer = open(&sink, 0, None).expect("opens");
     let committed = commit(&mut *writer, [1, 2, 3]);
     drop(writer);
     fs::write(&path, "1\n").expect("writes");
@@ -122,9 +134,9 @@ fn files_of_others_and_changed_ones_are_refused() {
 #[test]
 fn another_file_name_begins_another_file() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut writer = sink(&directory.path().join("a")).open(0, None).expect("opens");
+    let mut writer = open(&sink(&directory.path().join("a")), 0, None).expect("opens");
     let committed = commit(&mut *writer, [1]);
-    let mut writer = sink(&directory.path().join("b")).open(0, Some(&committed)).expect("opens");
+    let mut writer = open(&sink(&directory.path().join("b")), 0, Some(&committed)).expect("opens");
     commit(&mut *writer, [2]);
     assert_eq!(fs::read_to_string(directory.path().join("a")).expect("reads"), "1\n");
     assert_eq!(fs::read_to_string(directory.path().join("b")).expect("reads"), "2\n");
@@ -135,7 +147,7 @@ fn each_task_has_its_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let sink = sink(&directory.path().join("{partition}/out-{partition}.jsonl"));
     for task in 0..2 {
-        let mut writer = sink.open(task, None).expect("opens");
+        let mut writer = open(&sink, task, None).expect("opens");
         commit(&mut *writer, [u64::from(task)]);
     }
     assert_eq!(fs::read_to_string(directory.path().join("1/out-1.jsonl")).expect("reads"), "1\n");
@@ -157,7 +169,7 @@ fn a_full_disk_may_pass() {
             is_synced: false,
         };
         writer.write(&batch([1])).expect("is kept");
-        let error = writer.prepare().expect_err("the disk is full");
+        let error = writer.prepare(CommitKind::Periodic).expect_err("the disk is full");
         assert!(error.retriable && error.message.starts_with("cannot write to `/dev/full`: "), "{error}");
     }
 }
@@ -192,11 +204,11 @@ proptest! {
         let mut committed: Option<Vec<u8>> = None;
         let mut expected = String::new();
         let mut next = 0;
-        let mut writer = sink.open(0, None).expect("opens");
+        let mut writer = open(&sink, 0, None).expect("opens");
         for (count, fate) in steps {
             writer.write(&batch(next..next + count)).expect("writes");
             if !matches!(fate, Fate::CrashBeforePrepare) {
-                let prepared = writer.prepare().expect("prepares");
+                let prepared = prepare(&mut *writer);
                 if !matches!(fate, Fate::CrashBeforeCommit) {
                     committed = Some(prepared);
                     (next..next + count).for_each(|value| expected.push_str(&format!("{value}\n")));
@@ -207,11 +219,11 @@ proptest! {
                 writer.finish().expect("finishes");
             } else {
                 drop(writer);
-                writer = sink.open(0, committed.as_deref()).expect("opens again");
+                writer = open(&sink, 0, committed.as_deref()).expect("opens again");
             }
         }
         drop(writer);
-        drop(sink.open(0, committed.as_deref()).expect("opens at the end"));
+        drop(open(&sink, 0, committed.as_deref()).expect("opens at the end"));
         prop_assert_eq!(fs::read_to_string(&path).unwrap_or_default(), expected);
     }
 }

@@ -137,7 +137,7 @@ impl Decoder {
         Some(StdoutSink { format: format.unwrap_or_default() })
     }
 
-    fn line_format(&mut self, field: &Field<'_>) -> Option<LineFormat> {
+    pub(super) fn line_format(&mut self, field: &Field<'_>) -> Option<LineFormat> {
         self.choice(field, &[("value", LineFormat::Value), ("record", LineFormat::Record)])
     }
 }

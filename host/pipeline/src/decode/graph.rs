@@ -116,12 +116,15 @@ impl Decoder {
 
     fn sink(&mut self, name: &str, field: &Field<'_>) -> Option<Sink> {
         self.check_name(field, name);
-        let mut members = self.members(field, "a map with `from` and one of `topic`, `file` and `stdout`", false)?;
+        let mut members =
+            self.members(field, "a map with `from` and one of `topic`, `file`, `files` and `stdout`", false)?;
         let from = self.require(&mut members, "from").map(|field| self.from(&field));
         let topic = self.take(&mut members, "topic");
         let file = self.take(&mut members, "file");
+        let files = self.take(&mut members, "files");
         let stdout = self.take(&mut members, "stdout");
-        self.exactly_one(&members, &[("topic", &topic), ("file", &file), ("stdout", &stdout)]);
+        let choices = [("topic", &topic), ("file", &file), ("files", &files), ("stdout", &stdout)];
+        self.exactly_one(&members, &choices);
         let partitions = self.take(&mut members, "partitions");
         self.only_with(&partitions, "partitions", "topic", topic.is_some());
         let sink = Sink {
@@ -130,6 +133,7 @@ impl Decoder {
             topic: topic.and_then(|field| self.topic(&field)),
             partitions: partitions.and_then(|field| self.partitions(&field)),
             file: file.and_then(|field| self.file_sink(&field)),
+            files: files.and_then(|field| self.files_sink(&field)),
             stdout: stdout.and_then(|field| self.stdout_sink(&field)),
         };
         self.finish(members);
@@ -166,7 +170,7 @@ impl Decoder {
         upstreams
     }
 
-    fn exactly_one(&mut self, members: &Members<'_>, choices: &[(&str, &Option<Field<'_>>)]) {
+    pub(super) fn exactly_one(&mut self, members: &Members<'_>, choices: &[(&str, &Option<Field<'_>>)]) {
         let given = given(choices);
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         let near_miss = members.entries.iter().any(|entry| {

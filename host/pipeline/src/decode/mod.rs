@@ -2,6 +2,7 @@
 //! something wrong in one place hides nothing in another.
 
 mod connector;
+mod files;
 mod generator;
 mod graph;
 mod scalar;

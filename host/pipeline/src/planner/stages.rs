@@ -318,15 +318,16 @@ impl Draft {
     }
 
     fn sink(&mut self, topic: &str, sink: &Sink, emitters: &[Emitter], default: Option<u32>) {
-        let kind = match (&sink.topic, &sink.file) {
-            (Some(topic), _) => SinkKind::Topic { topic: topic.as_str().into(), partitions: sink.partitions },
-            (None, Some(file)) => SinkKind::File(file.clone()),
-            (None, None) => SinkKind::Stdout(sink.stdout.unwrap_or_default()),
+        let kind = match (&sink.topic, &sink.file, &sink.files) {
+            (Some(topic), ..) => SinkKind::Topic { topic: topic.as_str().into(), partitions: sink.partitions },
+            (None, Some(file), _) => SinkKind::File(file.clone()),
+            (None, None, Some(files)) => SinkKind::Files(files.clone()),
+            (None, None, None) => SinkKind::Stdout(sink.stdout.unwrap_or_default()),
         };
         let stages = self.stages_of(emitters);
-        if let Some(file) = &sink.file {
-            // One file has one writer, and a file for each task is written by one stage.
-            let is_one_file = !file.path.contains("{partition}");
+        if sink.file.is_some() || sink.files.is_some() {
+            // One file has one writer, and files that are named by their task are written by one stage.
+            let is_one_file = sink.file.as_ref().is_some_and(|file| !file.path.contains("{partition}"));
             let has_one_task = matches!(stages.as_slice(), [stage] if self.known_tasks(*stage) == Some(1));
             if stages.len() > 1 || (is_one_file && !has_one_task) {
                 let name = sink.from.first().map(ToString::to_string).unwrap_or_default();
@@ -437,7 +438,7 @@ fn empty_stage(name: String) -> Stage {
 fn keeps_state(stage: &Stage) -> bool {
     stage.steps.iter().any(|step| matches!(step.logic, StepLogic::Operator { .. }))
         || stage.inputs.iter().any(|input| matches!(input.kind, InputKind::Connector { .. }))
-        || stage.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::File(_)))
+        || stage.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::File(_) | SinkKind::Files(_)))
 }
 
 /// What a step does apart from its key.

@@ -1,7 +1,7 @@
 //! Files, standard input and output, and where event time comes from.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::shapes;
 
@@ -18,7 +18,7 @@ pub struct TimestampSpec {
 }
 
 /// What a time field counts since 1970-01-01T00:00:00Z, or how it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeUnit {
     /// Seconds, fractions allowed.
@@ -152,7 +152,7 @@ pub struct StdoutSink {
 }
 
 /// What a line of a sink has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineFormat {
     /// The record's value. A value that is not JSON becomes a JSON string, a tombstone `null`.

@@ -4,6 +4,7 @@
 //! [`parse`](crate::parse) and keep the places in the file that they came from, for later errors.
 
 mod connector;
+mod files;
 mod generator;
 mod settings;
 pub(crate) mod shapes;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use connector::{ColumnType, CsvOptions, FileFormat, FileInput, FileSink, FileSource, LineFormat, StdoutSink};
 pub use connector::{TimeUnit, TimestampSpec};
+pub use files::{Column, Compression, DataType, FilesFormat, FilesPlace, FilesSink, RollSpec};
 pub use generator::{Bursts, Choices, EventTime, FieldTemplate, Generator, SizeRange};
 pub use settings::{BatchSpec, CommitSpec, Delivery, RetrySpec};
 pub use units::{format_byte_size, format_duration, parse_byte_size, parse_duration};
@@ -180,10 +182,10 @@ pub struct Upstream {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapFields(pub Vec<(String, String)>);
 
-/// Where records go: a topic, a file or standard output.
+/// Where records go: a topic, a file, files or standard output.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(transform = shapes::one_of_topic_file_stdout)]
+#[schemars(transform = shapes::one_of_topic_file_files_stdout)]
 pub struct Sink {
     /// Its name.
     #[serde(skip)]
@@ -199,9 +201,12 @@ pub struct Sink {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub partitions: Option<u32>,
-    /// Writes to a file of JSON lines.
+    /// Writes to a file of JSON lines, which grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSink>,
+    /// Writes files one after another, each complete when it appears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesSink>,
     /// Writes JSON lines to standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<StdoutSink>,

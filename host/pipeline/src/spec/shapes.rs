@@ -192,8 +192,8 @@ pub fn one_of_topic_file_generator(schema: &mut Schema) {
     require_one_of(schema, &["topic", "file", "generator"]);
 }
 
-pub fn one_of_topic_file_stdout(schema: &mut Schema) {
-    require_one_of(schema, &["topic", "file", "stdout"]);
+pub fn one_of_topic_file_files_stdout(schema: &mut Schema) {
+    require_one_of(schema, &["topic", "file", "files", "stdout"]);
 }
 
 fn require_one_of(schema: &mut Schema, fields: &[&str]) {

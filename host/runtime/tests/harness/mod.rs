@@ -10,7 +10,7 @@ use millstream_operator::{
     RecordFailure, StateChange, StateSlot,
 };
 use millstream_pipeline::{OperatorCatalog, parse, plan};
-use millstream_runtime::{Host, OperatorResolver, PipelineHandle, Rules, StartOptions, start};
+use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rules, StartOptions, start};
 use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateDeclaration, StateHandle, StateKind};
 use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch, RecordRef, SystemClock};
 
@@ -191,6 +191,7 @@ impl World {
             clock: Arc::new(SystemClock),
             host_id: "test".into(),
             operators: Arc::new(self.operators.clone()),
+            sinks: Arc::new(LocalFiles::new(std::env::temp_dir())),
             rules: Rules::default(),
             probe: None,
         };

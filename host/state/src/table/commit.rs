@@ -138,10 +138,13 @@ impl Table {
         }
         self.pending = pending;
         self.pending_bytes = 0;
+        let uncommitted = self.has_uncommitted();
+        self.expiry.written_back(uncommitted);
     }
 
     /// Takes in an entry of a committed delta. Nothing is uncommitted.
     pub(crate) fn restore(&mut self, entry: Entry<'_>) {
+        self.expiry.restored();
         let (key, value) = entry;
         let hash = hash_key(key);
         let (at, is_new) = match self.find(hash, key) {

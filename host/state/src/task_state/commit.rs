@@ -6,7 +6,8 @@ use super::{TaskState, check_column, check_length};
 use crate::{
     StateError, StateId, StateKind,
     encoding::{self, CATALOG, CatalogEntry},
-    table::Table,
+    hash_key,
+    table::{NewValue, Table},
 };
 
 impl TaskState {
@@ -20,12 +21,22 @@ impl TaskState {
     /// of it. No call may be open.
     pub fn take_delta(&mut self) -> (BytesColumn, BytesColumn) {
         debug_assert!(!self.in_call, "a delta is taken between calls");
+        if self.committed_position.is_none() && self.tables().any(Table::has_uncommitted) {
+            self.declare_format();
+        }
         let entries = self.tables().map(Table::uncommitted_entries).sum();
         let bytes = self.uncommitted_bytes() / 2;
         let mut keys = BytesColumn::with_capacity(entries, bytes);
         let mut values = BytesColumn::with_capacity(entries, bytes);
         self.tables_mut().for_each(|table| table.take_delta(&mut keys, &mut values));
         (keys, values)
+    }
+
+    /// The first entry that a task ever writes says how everything is encoded.
+    fn declare_format(&mut self) {
+        let key = StateId::RUNTIME.0.to_be_bytes();
+        let value = NewValue { expiry_ms: None, payload: &[encoding::FORMAT] };
+        self.catalog.put(hash_key(&key), &key, None, Some(value));
     }
 
     /// The delta that was taken last is committed, and `position` is the changelog's position after it.
@@ -52,7 +63,6 @@ impl TaskState {
     /// When the store cannot be written. Everything stays pending; trying again is safe.
     pub fn write_back(&mut self) -> Result<(), StateError> {
         self.refuse_in_call("written back")?;
-        self.backend.set_now_ms(self.now_ms);
         let Some(position) = self.committed_position else {
             return Ok(());
         };
@@ -89,11 +99,17 @@ impl TaskState {
         self.backend.position()
     }
 
+    /// The changelog position that committed state reaches, in the store or not yet.
+    pub fn committed_position(&self) -> Option<i64> {
+        self.committed_position
+    }
+
     /// Takes in a committed delta from the changelog, whose position after it is `position`. It writes
     /// back by itself when much is pending, so that a long changelog takes bounded memory.
     ///
     /// # Errors
-    /// When the delta is not one, when there are uncommitted changes or when the store cannot be written.
+    /// When the delta is not one or in a format that this version does not know, when there are uncommitted changes
+    /// or when the store cannot be written.
     pub fn restore(&mut self, keys: &BytesColumn, values: &BytesColumn, position: i64) -> Result<(), StateError> {
         self.refuse_in_call("restored")?;
         check_column("keys", keys, keys.len())?;
@@ -104,6 +120,9 @@ impl TaskState {
         for (encoded, value) in keys.iter().map(Option::unwrap_or_default).zip(values.iter()) {
             let (id, key) = encoding::split_key(encoded)
                 .ok_or_else(|| StateError::Corrupt(format!("changelog key {encoded:?}")))?;
+            if let Some(value) = value {
+                encoding::check_format(encoded, value)?;
+            }
             self.restored_table(id)?.restore((key, value));
         }
         self.committed_position = Some(position);
@@ -132,7 +151,7 @@ impl TaskState {
         self.states.get_mut(at).ok_or_else(|| StateError::Misuse("no such table".into()))
     }
 
-    fn refuse_in_call(&self, what: &str) -> Result<(), StateError> {
+    pub(super) fn refuse_in_call(&self, what: &str) -> Result<(), StateError> {
         match self.in_call {
             true => Err(StateError::Misuse(format!("state is {what} between calls"))),
             false => Ok(()),

@@ -2,14 +2,14 @@
 //!
 //! Elements have entries of their own, so that appending does not rewrite the list; the extent says which
 //! there are. With a time to live each element expires by itself. Since elements are appended in order of
-//! time, the expired ones are the first ones: reads skip them, the next append deletes them.
+//! time, the expired ones are the first ones: reads skip them, the next append or a sweep deletes them.
 
 use millstream_types::BytesColumn;
 
 use super::{Access, TaskState, check_column, live};
 use crate::{
     StateError, StateHandle, StateKind,
-    encoding::{EXPIRY_BYTES, KeyBuffer, ListExtent},
+    encoding::{EXPIRY_BYTES, KeyBuffer, ListExtent, expiry_ms},
     hash_key,
     table::NewValue,
 };
@@ -99,6 +99,14 @@ impl TaskState {
     }
 }
 
+/// What [`Access::trim`] did.
+pub(super) struct Trimmed {
+    /// Entries that it deleted.
+    pub(super) deleted: usize,
+    /// When the first element that is left expires.
+    pub(super) head_expiry_ms: i64,
+}
+
 impl Access<'_> {
     fn append(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
         let mut extent = self.extent(key)?;
@@ -124,19 +132,60 @@ impl Access<'_> {
 
     /// The extent as it is stored, expired elements included.
     fn extent(&mut self, key: &[u8]) -> Result<ListExtent, StateError> {
+        Ok(self.stored_extent(key)?.map(|(_, extent)| extent).unwrap_or_default())
+    }
+
+    /// The same with the expiry before it; `None`: there is no list.
+    fn stored_extent(&mut self, key: &[u8]) -> Result<Option<(Option<i64>, ListExtent)>, StateError> {
         let expires = self.expires();
         let mut buffer = KeyBuffer::new();
-        match self.table.get(buffer.prefix(key), self.backend)? {
-            None => Ok(ListExtent::default()),
-            Some(stored) => {
-                let skip = if expires { EXPIRY_BYTES } else { 0 };
-                let extent = ListExtent::decode(stored.get(skip..).unwrap_or_default(), expires)?;
-                if extent.head > extent.tail {
-                    return Err(StateError::Corrupt(format!("list extent {extent:?}")));
-                }
-                Ok(extent)
-            }
+        let Some(stored) = self.table.get(buffer.prefix(key), self.backend)? else { return Ok(None) };
+        let (expiry_ms, skip) = if expires { (expiry_ms(stored), EXPIRY_BYTES) } else { (None, 0) };
+        let extent = ListExtent::decode(stored.get(skip..).unwrap_or_default(), expires)?;
+        if extent.head > extent.tail {
+            return Err(StateError::Corrupt(format!("list extent {extent:?}")));
         }
+        Ok(Some((expiry_ms, extent)))
+    }
+
+    /// Deletes the elements at the head of a list that have expired, at most `limit`, and the list with the last one.
+    pub(super) fn trim(&mut self, key: &[u8], limit: usize) -> Result<Trimmed, StateError> {
+        let now_ms = self.now_ms;
+        let nothing = Trimmed { deleted: 0, head_expiry_ms: i64::MAX };
+        let Some((last_expiry_ms, extent)) = self.stored_extent(key)? else { return Ok(nothing) };
+        if extent.head_expiry_ms > now_ms {
+            return Ok(Trimmed { head_expiry_ms: extent.head_expiry_ms, ..nothing });
+        }
+        let mut expired = Vec::new();
+        let mut head = None;
+        let mut damaged = None;
+        self.scan_elements(key, extent.head, extent.tail, &mut |index, stored| {
+            let Some(expiry_ms) = expiry_ms(stored) else {
+                damaged = Some(StateError::Corrupt(format!("list element {stored:?}")));
+                return false;
+            };
+            if expiry_ms <= now_ms && expired.len() < limit {
+                expired.push(index);
+                return true;
+            }
+            head = Some(ListExtent { head: index, head_expiry_ms: expiry_ms, ..extent });
+            false
+        })?;
+        damaged.map_or(Ok(()), Err)?;
+        let mut buffer = KeyBuffer::new();
+        for &index in &expired {
+            let element = buffer.element(key, index);
+            self.table.put(hash_key(element), element, None, None);
+        }
+        let key = buffer.prefix(key);
+        let Some(extent) = head else {
+            self.table.put(hash_key(key), key, None, None);
+            return Ok(Trimmed { deleted: expired.len() + 1, ..nothing });
+        };
+        let payload = extent.encode(true);
+        let value = NewValue { expiry_ms: last_expiry_ms, payload: &payload };
+        self.table.put(hash_key(key), key, None, Some(value));
+        Ok(Trimmed { deleted: expired.len(), head_expiry_ms: extent.head_expiry_ms })
     }
 
     /// The extent without expired elements.
@@ -148,7 +197,7 @@ impl Access<'_> {
         Ok(extent)
     }
 
-    /// Moves the head to the first element that has not expired. The store may have dropped expired ones.
+    /// Moves the head to the first element that has not expired.
     fn skip_expired(&self, key: &[u8], extent: ListExtent) -> Result<ListExtent, StateError> {
         let mut first = ListExtent { head: extent.tail, ..extent };
         self.scan_elements(key, extent.head, extent.tail, &mut |index, stored| {
@@ -156,7 +205,7 @@ impl Access<'_> {
                 return true;
             }
             first.head = index;
-            first.head_expiry_ms = stored.first_chunk().map_or(0, |expiry| i64::from_le_bytes(*expiry));
+            first.head_expiry_ms = expiry_ms(stored).unwrap_or(0);
             false
         })?;
         Ok(first)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateHandle, StateKind, TaskState, encoding};
+use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateHandle, StateId, StateKind, TaskState, encoding};
 use millstream_types::BytesColumn;
 use proptest::prelude::*;
 
@@ -13,7 +13,10 @@ use super::{
     spy::{Seen, Spy},
 };
 
-const TTL_MS: u64 = 50;
+const TTL_MS: u64 = 100_000;
+
+/// No pass over a state begins sooner after the last.
+const SWEEP_INTERVAL_MS: i64 = 60_000;
 
 /// What a call does. Keys, fields and values are small numbers, so that they meet again.
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub enum Step {
     Commit,
     WriteBack,
     Flush,
+    Sweep { budget: usize },
     Crash,
 }
 
@@ -76,13 +80,14 @@ fn access() -> impl Strategy<Value = Access> {
 
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..30_i64, prop::collection::vec(access(), 0..6), prop::bool::weighted(0.75))
+        8 => (0..60_000_i64, prop::collection::vec(access(), 0..6), prop::bool::weighted(0.75))
             .prop_map(|(later_ms, accesses, keep)| Step::Call { later_ms, accesses, keep }),
         1 => Just(Step::TakeDelta),
         1 => Just(Step::Committed),
         2 => Just(Step::Commit),
         2 => Just(Step::WriteBack),
         1 => Just(Step::Flush),
+        3 => (1..20_usize).prop_map(|budget| Step::Sweep { budget }),
         1 => Just(Step::Crash),
     ]
 }
@@ -156,6 +161,8 @@ pub fn run(backends: &dyn StateBackends, budget_bytes: usize, steps: &[Step]) {
     run.step(&Step::Commit);
     run.step(&Step::Crash);
     run.check_all();
+    run.check_proportion();
+    run.check_all();
 }
 
 impl Run<'_> {
@@ -188,6 +195,10 @@ impl Run<'_> {
             Step::Flush => {
                 let position = self.task.flush().expect("a flush");
                 assert_eq!(position, self.changelog.last().map(|(_, _, position)| *position));
+            }
+            Step::Sweep { budget } => {
+                let report = self.task.sweep_expired(self.now_ms, *budget).expect("a sweep");
+                assert!(report.visited <= budget + 1, "{report:?} of {budget}");
             }
             Step::Crash => self.crash(),
         }
@@ -226,27 +237,42 @@ impl Run<'_> {
         self.model = self.committed.clone();
     }
 
-    /// The store has the changelog up to its position and nothing else. It may drop what has expired.
+    /// The store has the changelog up to its position and nothing else.
     fn check_store(&self) {
-        let position = self.task.position().unwrap_or(0);
-        let mut expected = BTreeMap::new();
+        assert_eq!(*self.seen.lock(), self.compacted(self.task.position().unwrap_or(0)));
+    }
+
+    /// What compaction leaves of the changelog up to a position.
+    fn compacted(&self, position: i64) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut entries = BTreeMap::new();
         for (keys, values, _) in self.changelog.iter().filter(|(_, _, after)| *after <= position) {
             for (key, value) in keys.iter().flatten().zip(values.iter()) {
                 match value {
-                    Some(value) => expected.insert(key.to_vec(), value.to_vec()),
-                    None => expected.remove(key),
+                    Some(value) => entries.insert(key.to_vec(), value.to_vec()),
+                    None => entries.remove(key),
                 };
             }
         }
-        let seen = self.seen.lock();
-        expected.retain(|key, value| seen.contains_key(key) || !self.has_expired(key, value));
-        assert_eq!(*seen, expected);
+        entries
     }
 
-    fn has_expired(&self, key: &[u8], value: &[u8]) -> bool {
-        let expiring = [StateKind::Value, StateKind::Map, StateKind::List].map(|kind| state_of(kind, 1).id);
-        let state = encoding::split_key(key).expect("an encoded key").0;
-        expiring.contains(&state) && encoding::is_expired(value, self.now_ms)
+    /// After a pass over everything the changelog has an entry for what lives, and for nothing else.
+    fn check_proportion(&mut self) {
+        self.step(&Step::WriteBack);
+        self.now_ms += SWEEP_INTERVAL_MS;
+        while self.task.sweep_expired(self.now_ms, 5).expect("a sweep").visited > 0 {}
+        self.step(&Step::Commit);
+        self.step(&Step::WriteBack);
+        self.check_store();
+        let mut entries: BTreeMap<u32, usize> = BTreeMap::new();
+        for key in self.compacted(i64::MAX).keys() {
+            let (state, _) = encoding::split_key(key).expect("an encoded key");
+            *entries.entry(state.0).or_default() += 1;
+        }
+        entries.retain(|state, _| ![StateId::RUNTIME, encoding::CATALOG].contains(&StateId(*state)));
+        assert_eq!(entries, self.model.entries(self.now_ms));
+        let idle = self.task.sweep_expired(self.now_ms + SWEEP_INTERVAL_MS - 1, 5).expect("a sweep");
+        assert_eq!(idle.visited, 0, "a pass is over");
     }
 
     fn check_all(&mut self) {

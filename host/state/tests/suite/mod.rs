@@ -1,10 +1,13 @@
 //! One suite for task state over every backend: random histories against a plain model.
 
+mod expiry;
 mod history;
 mod model;
 mod spy;
 
 use std::{sync::Arc, time::Duration};
+
+pub use expiry::*;
 
 use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateError, StateHandle, StateId, StateKind, TaskState};
 use millstream_types::BytesColumn;
@@ -98,6 +101,7 @@ pub fn deltas_are_these_bytes(backends: &impl StateBackends) {
     let (keys, values) = task.take_delta();
     let delta: std::collections::BTreeMap<_, _> = rows(&keys).into_iter().zip(rows(&values)).collect();
     let expected: &[(&[u8], &[u8])] = &[
+        (b"\xff\xff\xff\xff\0\0\0\0", b"\x01"),
         (b"\0\0\0\0r", b"v"),
         (b"\0\0\0\x05\0\0\0\x01kf", b"v"),
         (b"\0\0\0\x06\0\0\0\x01k", b"\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0"),

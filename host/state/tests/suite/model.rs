@@ -44,6 +44,27 @@ impl Model {
         };
     }
 
+    /// How many entries of a store or a changelog live in each state: a list has one for itself.
+    pub fn entries(&self, now_ms: i64) -> BTreeMap<u32, usize> {
+        let mut entries = BTreeMap::new();
+        let mut add = |state: u32, count: usize| {
+            if count > 0 {
+                *entries.entry(state).or_default() += count;
+            }
+        };
+        for (state, key) in self.values.keys() {
+            add(*state, usize::from(self.get(*state, key, now_ms).is_some()));
+        }
+        for (state, key) in self.maps.keys() {
+            add(*state, self.map(*state, key, now_ms).len());
+        }
+        for (state, key) in self.lists.keys() {
+            let elements = self.list(*state, key, now_ms).len();
+            add(*state, elements + usize::from(elements > 0));
+        }
+        entries
+    }
+
     pub fn list(&self, state: u32, key: &[u8], now_ms: i64) -> Vec<Vec<u8>> {
         let elements = self.lists.get(&(state, key.to_vec())).into_iter().flatten();
         elements.filter_map(|timed| live(timed, now_ms)).collect()

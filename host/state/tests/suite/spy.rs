@@ -36,6 +36,10 @@ impl StateBackend for Spy {
         self.inner.scan(start, end, visit)
     }
 
+    fn scan_once(&self, start: &[u8], end: &[u8], visit: ScanVisitor<'_>) -> Result<(), StateError> {
+        self.inner.scan_once(start, end, visit)
+    }
+
     fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
         let mut last: Option<Vec<u8>> = None;
         let mut watched = entries.inspect(|(key, value)| {
@@ -55,10 +59,6 @@ impl StateBackend for Spy {
 
     fn flush(&mut self) -> Result<Option<i64>, StateError> {
         self.inner.flush()
-    }
-
-    fn set_now_ms(&mut self, now_ms: i64) {
-        self.inner.set_now_ms(now_ms);
     }
 
     fn size_bytes(&self) -> u64 {

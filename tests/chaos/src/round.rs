@@ -1,0 +1,192 @@
+//! One round: load, troubles, calm, and a count of everything.
+
+use std::{
+    collections::BinaryHeap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    cluster::{Cluster, through},
+    entry::{self, Entry},
+    journal::Counts,
+    load::{Ledger, Load},
+    patience::{STILL, Seen, rest, wait},
+    pipeline::{BY_GROUP, BY_KEY, INPUT},
+    schedule::Appointment,
+    verify::{Findings, Output, verify},
+};
+
+/// Between two looks at what is due.
+const TICK: Duration = Duration::from_millis(20);
+/// Load after the last trouble has ended.
+const CALM: Duration = Duration::from_secs(1);
+/// After this without a new record the outputs are read.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// What came of a round.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// Its number, from 1.
+    pub round: u64,
+    /// What it was drawn from.
+    pub seed: u64,
+    /// Records in the input, those of earlier rounds on the same cluster included.
+    pub records: u64,
+    /// Records written in this round.
+    pub written: u64,
+    /// What was done.
+    pub counts: Counts,
+    /// From the end of the troubles until everything had come out, seconds.
+    pub drain_seconds: f64,
+    /// What was found.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+/// Runs a round.
+///
+/// # Errors
+/// When a process ended by itself, a pipeline gave up, or nothing moves any more.
+pub fn run(
+    cluster: &mut Cluster,
+    number: u64,
+    seed: u64,
+    schedule: Vec<Appointment>,
+    rate: u64,
+    ledger: &mut Ledger,
+) -> Result<Round> {
+    cluster.journal.counts = Counts::default();
+    cluster.journal.note(format_args!("round {number}, seed {seed}"))?;
+    let before = ledger.next;
+    let load = Load::start(cluster.door.clone(), rate, std::mem::take(ledger));
+    let troubled = trouble(cluster, schedule);
+    let calmed = troubled.and_then(|()| calm(cluster));
+    *ledger = load.stop()?;
+    calmed?;
+    cluster.journal.note("calm")?;
+    let began = Instant::now();
+    cluster.settle()?;
+    let (input, by_key, by_group) = drain(cluster)?;
+    let drain_seconds = began.elapsed().as_secs_f64();
+    cluster.count_restarts()?;
+    let outputs = [
+        Output { topic: BY_KEY, entries: &by_key, state_key: |entry| entry.key },
+        Output { topic: BY_GROUP, entries: &by_group, state_key: |entry| entry.group },
+    ];
+    let findings = verify(ledger, &input, &outputs);
+    let counts = cluster.journal.counts.clone();
+    let (records, written) = (input.len() as u64, ledger.next - before);
+    cluster.journal.note(format_args!("verified {records} records: {findings:?}"))?;
+    Ok(Round { round: number, seed, records, written, counts, drain_seconds, findings })
+}
+
+/// A trouble that is going on; the one that ends first is the greatest.
+struct Ongoing {
+    until: Instant,
+    appointment: Appointment,
+}
+
+impl PartialEq for Ongoing {
+    fn eq(&self, other: &Self) -> bool {
+        self.until == other.until
+    }
+}
+
+impl Eq for Ongoing {}
+
+impl PartialOrd for Ongoing {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ongoing {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.until.cmp(&self.until)
+    }
+}
+
+/// Begins and ends the troubles at their times.
+fn trouble(cluster: &mut Cluster, schedule: Vec<Appointment>) -> Result<()> {
+    let began = Instant::now();
+    let mut due = schedule.into_iter().peekable();
+    let mut ongoing = BinaryHeap::new();
+    while due.peek().is_some() || !ongoing.is_empty() {
+        while let Some(mut appointment) = due.next_if(|next: &Appointment| began.elapsed() >= next.at) {
+            let begun = appointment.trouble.begin(cluster)?;
+            let word = if begun { "begins" } else { "finds nothing to do" };
+            cluster.journal.note(format_args!("{} {word}: {:?}", appointment.scenario, appointment.trouble))?;
+            if begun {
+                ongoing.push(Ongoing { until: Instant::now() + appointment.trouble.lasts(), appointment });
+            }
+        }
+        while ongoing.peek().is_some_and(|first: &Ongoing| first.until <= Instant::now()) {
+            if let Some(Ongoing { mut appointment, .. }) = ongoing.pop() {
+                appointment.trouble.end(cluster)?;
+                cluster.journal.note(format_args!("{} ends", appointment.scenario))?;
+            }
+        }
+        cluster.tend()?;
+        rest(TICK)?;
+    }
+    Ok(())
+}
+
+fn calm(cluster: &mut Cluster) -> Result<()> {
+    let until = Instant::now() + CALM;
+    while Instant::now() < until {
+        cluster.tend()?;
+        rest(TICK)?;
+    }
+    Ok(())
+}
+
+/// Reads a topic, from a broker that may still be busy with itself.
+fn read(cluster: &mut Cluster, topic: &str) -> Result<Vec<Entry>> {
+    wait(&format!("topic {topic} can be read"), || {
+        cluster.tend()?;
+        Ok(match through(&cluster.door).map(|door| entry::read(&door, topic)) {
+            Some(Ok(entries)) => Seen::There(entries),
+            Some(Err(error)) => Seen::NotYet(format!("{error:#}")),
+            None => Seen::NotYet("no server answers".into()),
+        })
+    })
+}
+
+/// Waits until every record of the input is in both outputs, and reads them. What does not come any more is for the
+/// verifier to find.
+fn drain(cluster: &mut Cluster) -> Result<(Vec<Entry>, Vec<Entry>, Vec<Entry>)> {
+    let input = read(cluster, INPUT)?;
+    let mut outputs: Option<(Vec<Entry>, Vec<Entry>)> = None;
+    let mut ends = Vec::new();
+    let mut since = Instant::now();
+    let mut read_since = false;
+    loop {
+        cluster.tend()?;
+        let door = through(&cluster.door);
+        let ends_of = |topic| door.as_ref().map(|door| entry::ends(door, topic)).unwrap_or_default();
+        let now: Vec<i64> = [BY_KEY, BY_GROUP].into_iter().flat_map(ends_of).collect();
+        if now != ends {
+            (ends, since, read_since) = (now, Instant::now(), false);
+        }
+        if since.elapsed() >= QUIET && !read_since {
+            read_since = true;
+            let (by_key, by_group) = (read(cluster, BY_KEY)?, read(cluster, BY_GROUP)?);
+            if by_key.len() >= input.len() && by_group.len() >= input.len() {
+                return Ok((input, by_key, by_group));
+            }
+            outputs = Some((by_key, by_group));
+        }
+        if since.elapsed() >= STILL
+            && let Some((by_key, by_group)) = outputs.take()
+        {
+            let missing = (input.len().saturating_sub(by_key.len()), input.len().saturating_sub(by_group.len()));
+            cluster.journal.note(format_args!("nothing comes any more; missing: {missing:?}"))?;
+            return Ok((input, by_key, by_group));
+        }
+        rest(Duration::from_millis(100))?;
+    }
+}
