@@ -1,11 +1,13 @@
 //! The database of one task.
 
+use std::path::Path;
+
 use millstream_state::{
     Entry, ScanVisitor, StateBackend, StateError,
     encoding::{CATALOG, check_format},
 };
 use millstream_types::BytesColumn;
-use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint};
 
 use crate::{
     backends::Reservation,
@@ -183,6 +185,18 @@ impl StateBackend for RocksBackend {
         Ok(self.durable)
     }
 
+    fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
+        // Without a write-ahead log, what is not in tables would be missing.
+        let Some(position) = self.flush()? else { return Ok(None) };
+        if let Some(parent) = into.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| DatabaseError::from_io(parent, &error))?;
+        }
+        Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(into))
+            .map_err(|error| DatabaseError::from_rocksdb(into, &error))?;
+        Ok(Some(position))
+    }
+
     fn size_bytes(&self) -> u64 {
         size_bytes(&self.db)
     }
@@ -190,8 +204,6 @@ impl StateBackend for RocksBackend {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::backends::OpenTasks;
 

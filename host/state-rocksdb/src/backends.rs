@@ -14,6 +14,7 @@ use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, DataBlockIndexTyp
 use crate::{
     backend::RocksBackend,
     database::{DatabaseError, quiet},
+    install::{remove_replaced, replace},
 };
 
 /// Deleted entries leave the disk after this time at the latest.
@@ -78,12 +79,21 @@ impl RocksBackends {
         })
     }
 
-    fn path_of(&self, task: &str) -> Result<PathBuf, StateError> {
+    fn directory_of(&self, task: &str) -> Result<PathBuf, StateError> {
         let relative = Path::new(task);
         if task.is_empty() || relative.components().any(|part| !matches!(part, Component::Normal(_))) {
             return Err(StateError::Misuse(format!("`{task}` is not the name of a task")));
         }
         Ok(self.root.join(relative))
+    }
+
+    /// Keeps everybody else in this process from opening the task while the reservation lives.
+    fn reserve(&self, task: &str) -> Result<Reservation, StateError> {
+        let path = self.directory_of(task)?;
+        if !self.open.lock().insert(path.clone()) {
+            return Err(DatabaseError::InUse { path }.into());
+        }
+        Ok(Reservation::new(path, Arc::clone(&self.open)))
     }
 
     /// Tuned for point reads of small values that are often not there, and for writes in key order.
@@ -121,23 +131,28 @@ impl RocksBackends {
 
 impl StateBackends for RocksBackends {
     fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError> {
-        let path = self.path_of(task)?;
-        if !self.open.lock().insert(path.clone()) {
-            return Err(DatabaseError::InUse { path }.into());
-        }
-        // From here on the reservation is given back when it is dropped.
-        let reservation = Reservation::new(path, Arc::clone(&self.open));
+        let reservation = self.reserve(task)?;
+        remove_replaced(reservation.path())?;
         Ok(Box::new(RocksBackend::open(reservation, self.options())?))
     }
 
     fn remove(&self, task: &str) -> Result<(), StateError> {
-        let path = self.path_of(task)?;
+        let path = self.directory_of(task)?;
         // Held to the end, so that nobody opens a task that is going away.
         let open = self.open.lock();
         if let Some(open) = open.iter().find(|open| open.starts_with(&path)) {
             return Err(DatabaseError::InUse { path: open.clone() }.into());
         }
         remove_databases(&path).map_err(StateError::from)
+    }
+
+    fn install(&self, task: &str, from: &Path) -> Result<(), StateError> {
+        let reservation = self.reserve(task)?;
+        replace(reservation.path(), from).map_err(StateError::from)
+    }
+
+    fn path_of(&self, task: &str) -> Option<PathBuf> {
+        self.directory_of(task).ok()
     }
 }
 

@@ -6,5 +6,6 @@
 mod backend;
 mod backends;
 pub mod database;
+mod install;
 
 pub use backends::{RocksBackends, RocksConfig};

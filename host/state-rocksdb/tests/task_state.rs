@@ -5,6 +5,8 @@
 #[path = "../../state/tests/suite/mod.rs"]
 mod suite;
 
+use std::path::{Path, PathBuf};
+
 use millstream_state::{StateBackend, StateBackends, StateError};
 use millstream_state_rocksdb::{RocksBackends, RocksConfig};
 use tempfile::TempDir;
@@ -35,6 +37,14 @@ impl StateBackends for Temporary {
 
     fn remove(&self, task: &str) -> Result<(), StateError> {
         self.backends.remove(task)
+    }
+
+    fn install(&self, task: &str, from: &Path) -> Result<(), StateError> {
+        self.backends.install(task, from)
+    }
+
+    fn path_of(&self, task: &str) -> Option<PathBuf> {
+        self.backends.path_of(task)
     }
 }
 
@@ -121,4 +131,14 @@ fn a_sweep_refuses_what_is_wrong() {
 #[test]
 fn another_format_is_refused() {
     suite::another_format_is_refused(&Temporary::new());
+}
+
+#[test]
+fn a_checkpoint_is_the_store_as_it_was() {
+    suite::a_checkpoint_is_the_store_as_it_was(&Temporary::new());
+}
+
+#[test]
+fn an_installed_copy_replaces_the_store() {
+    suite::an_installed_copy_replaces_the_store(&Temporary::new());
 }

@@ -1,5 +1,7 @@
 //! The store below a task's cache.
 
+use std::path::{Path, PathBuf};
+
 use millstream_types::BytesColumn;
 
 use crate::StateError;
@@ -48,6 +50,15 @@ pub trait StateBackend: Send {
     /// When the store cannot be written.
     fn flush(&mut self) -> Result<Option<i64>, StateError>;
 
+    /// Copies the store as it is into the new directory `into`, and returns the changelog position that the
+    /// copy reaches. A store that was never written is not copied. Files that never change are shared by hard
+    /// links where `into` is on the same file system, so that it takes no longer for a large store. What the
+    /// copy has must not be changed, and may be deleted at any time.
+    ///
+    /// # Errors
+    /// When it cannot be written; an incomplete copy is not to be used.
+    fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError>;
+
     /// Bytes on disk and in memory, for metrics.
     fn size_bytes(&self) -> u64;
 }
@@ -65,4 +76,15 @@ pub trait StateBackends: Send + Sync {
     /// # Errors
     /// When it cannot be deleted or is open.
     fn remove(&self, task: &str) -> Result<(), StateError>;
+
+    /// Replaces the store of `task`, which must not be open, by a copy that [`StateBackend::checkpoint`] made
+    /// and that lies in `from`, on the same file system and durable. The directory is gone afterwards. A crash
+    /// leaves the store that was there, none, or the new one.
+    ///
+    /// # Errors
+    /// When `from` has no store, or the one that is there is open. The latter stays then.
+    fn install(&self, task: &str, from: &Path) -> Result<(), StateError>;
+
+    /// Where the files of the store of `task` are, or would be; `None` where it has none.
+    fn path_of(&self, task: &str) -> Option<PathBuf>;
 }

@@ -9,6 +9,7 @@ mod error;
 mod groups;
 mod memory;
 mod small_bytes;
+pub mod snapshot;
 mod table;
 mod task_state;
 

@@ -90,3 +90,13 @@ fn a_sweep_finds_what_was_written_late() {
 fn a_sweep_comes_back_for_the_rest_of_a_list() {
     suite::a_sweep_comes_back_for_the_rest_of_a_list(&MemoryBackends::new());
 }
+
+#[test]
+fn a_checkpoint_is_the_store_as_it_was() {
+    suite::a_checkpoint_is_the_store_as_it_was(&MemoryBackends::new());
+}
+
+#[test]
+fn an_installed_copy_replaces_the_store() {
+    suite::an_installed_copy_replaces_the_store(&MemoryBackends::new());
+}

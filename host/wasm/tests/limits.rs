@@ -99,6 +99,9 @@ fn a_failing_store_is_the_hosts_fault() {
         fn position(&self) -> Option<i64> {
             None
         }
+        fn checkpoint(&mut self, _: &std::path::Path) -> Result<Option<i64>, StateError> {
+            Ok(None)
+        }
         fn flush(&mut self) -> Result<Option<i64>, StateError> {
             Ok(None)
         }

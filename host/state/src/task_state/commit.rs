@@ -1,5 +1,7 @@
 //! The commit protocol: the store never holds anything that is not committed.
 
+use std::path::Path;
+
 use millstream_types::BytesColumn;
 
 use super::{TaskState, check_column, check_length};
@@ -92,6 +94,17 @@ impl TaskState {
     pub fn flush(&mut self) -> Result<Option<i64>, StateError> {
         self.write_back()?;
         self.backend.flush()
+    }
+
+    /// Writes back and copies the store into the new directory `into`; returns the changelog position that the
+    /// copy reaches, or `None` where nothing was ever committed and nothing is copied. See
+    /// [`crate::StateBackend::checkpoint`]. No call may be open.
+    ///
+    /// # Errors
+    /// When the store or the copy cannot be written.
+    pub fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
+        self.write_back()?;
+        self.backend.checkpoint(into)
     }
 
     /// The changelog position of the store: restoring begins there. `None`: at the changelog's beginning.

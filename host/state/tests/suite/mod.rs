@@ -1,5 +1,6 @@
 //! One suite for task state over every backend: random histories against a plain model.
 
+mod checkpoint;
 mod expiry;
 mod history;
 mod model;
@@ -7,6 +8,7 @@ mod spy;
 
 use std::{sync::Arc, time::Duration};
 
+pub use checkpoint::*;
 pub use expiry::*;
 
 use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateError, StateHandle, StateId, StateKind, TaskState};

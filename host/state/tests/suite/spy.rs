@@ -1,6 +1,6 @@
 //! A store that tells what was written into it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use millstream_state::{Entry, ScanVisitor, StateBackend, StateError};
 use millstream_types::BytesColumn;
@@ -55,6 +55,10 @@ impl StateBackend for Spy {
 
     fn position(&self) -> Option<i64> {
         self.inner.position()
+    }
+
+    fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
+        self.inner.checkpoint(into)
     }
 
     fn flush(&mut self) -> Result<Option<i64>, StateError> {
