@@ -105,3 +105,16 @@ fn a_member_that_died_before_it_was_told_anything_is_expelled_too() {
     bench.script.time.advance(SESSION_TIMEOUT_MS + 1);
     bench.log.delete_group("group").expect("all members are gone");
 }
+
+#[test]
+fn a_member_gets_nothing_until_it_has_released_what_it_lost() {
+    let bench = Bench::new();
+    let mut worker = bench.open("a").join(2);
+    assert!(bench.log.expel("group", "a"));
+    let PollEvent::Lost(lost) = next_group_event(&mut worker) else { panic!("both are lost") };
+    for _ in 0..3 {
+        assert!(matches!(worker.session.poll(POLL), Ok(PollEvent::Idle)), "though nobody else wants them");
+    }
+    worker.session.release(&lost).expect("released");
+    assert!(matches!(next_group_event(&mut worker), PollEvent::Assigned(again) if again == lost));
+}

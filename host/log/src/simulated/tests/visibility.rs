@@ -24,6 +24,7 @@ fn an_open_transaction_hides_what_others_committed_behind_it() {
     a.append(&bench.output, Routing::To(0), &record(None, Some("open"), 1)).expect("appended");
     b.append(&bench.output, Routing::To(0), &record(None, Some("behind"), 1)).expect("appended");
     b.commit(&[]).expect("committed");
+    a.append(&bench.output, Routing::To(0), &record(None, Some("open"), 1)).expect("appended");
     assert_eq!(bench.log.open_transactions(), 1);
     assert_eq!((bench.outputs(), bench.seen_outputs()), (vec![], vec![]));
     a.abort().expect("aborted");
@@ -66,4 +67,28 @@ fn at_least_once_has_no_transactions() {
     assert!(bench.log.expel("group", "a"));
     let refused = worker.session.commit(&[(bench.at(0), 0)]).expect_err("not a member");
     assert_eq!((refused.kind, bench.position(0)), (ErrorKind::Aborted, Some(1)));
+}
+
+#[test]
+fn nothing_is_read_from_a_partition_that_is_wanted_back() {
+    let bench = Bench::new();
+    let mut a = bench.open("a").join(2);
+    let _b = bench.open("b");
+    let PollEvent::Revoked(wanted) = next_group_event(&mut a) else { panic!("b wants one") };
+    bench.feed(wanted[0].partition, "for b");
+    assert!(matches!(a.session.poll(POLL), Ok(PollEvent::Idle)));
+    a.session.start(&[(wanted[0].clone(), None)]).expect("nothing happens");
+    assert!(matches!(a.session.poll(POLL), Ok(PollEvent::Idle)));
+    assert_eq!(a.session.commit(&[(wanted[0].clone(), 0)]).map(drop).ok(), Some(()), "still a's to commit");
+}
+
+#[test]
+fn a_changelog_that_is_deleted_under_a_restore_is_the_users_error() {
+    let bench = Bench::new();
+    let (mut a, mut b) = (bench.open("a").session, bench.open("b").session);
+    a.append_changelog(&bench.changelog, &delta("open")).expect("appended");
+    let (log, name) = (bench.log.clone(), Arc::clone(&bench.changelog.topic));
+    bench.script.on_wait(move || assert!(log.delete_topic(&name).expect("deleted")));
+    let error = try_restored(&mut *b, &bench.changelog).expect_err("deleted");
+    assert_eq!(error.kind, ErrorKind::User, "{error}");
 }
