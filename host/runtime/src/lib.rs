@@ -32,6 +32,6 @@ pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules};
 pub use status::{
-    CommitStatus, MetricStatus, PipelineState, PipelineStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, StepStatus, SwapReport, TaskStatus, WorkerStatus,
 };
 pub use swap::SwapError;

@@ -260,6 +260,7 @@ impl Task {
                 .collect(),
             state_bytes: self.state.as_ref().map_or(0, |state| state.size_bytes()),
             finished: !self.dirty && self.finished(),
+            restoring: None,
         }
     }
 }
