@@ -92,7 +92,7 @@ pub trait Sink: Send + Sync {
 pub enum CommitKind {
     /// One of many.
     Periodic,
-    /// The last one before the worker leaves: everything taken so far is to be shown when it is finished.
+    /// The last one before the task is closed here: everything taken so far is shown when it is finished.
     Final,
 }
 

@@ -14,8 +14,7 @@ use crate::{Failure, opening::Opening, task::Task, worker::Worker};
 struct Round<'a> {
     /// The partitions that are given back, if any.
     partitions: &'a [TopicPartition],
-    /// Whether there will be another commit.
-    kind: CommitKind,
+    occasion: Occasion,
     began: Duration,
     /// Something happened since the last commit.
     is_dirty: bool,
@@ -31,11 +30,10 @@ impl Worker {
     /// from what the log says.
     pub(crate) fn take_steps(&mut self, occasion: Occasion, partitions: &[TopicPartition]) -> Result<(), Failure> {
         let rules = self.shared.host.rules;
-        let kind = if occasion == Occasion::Leaving { CommitKind::Final } else { CommitKind::Periodic };
-        self.ask_sinks(kind);
+        self.ask_sinks(occasion, partitions);
         let mut round = Round {
             partitions,
-            kind,
+            occasion,
             began: self.shared.now(),
             is_dirty: self.uncommitted_since.is_some(),
             changes: 0,
@@ -57,11 +55,13 @@ impl Worker {
     }
 
     /// Asks the sinks whether they want a commit although nothing was written.
-    pub(crate) fn ask_sinks(&mut self, kind: CommitKind) {
+    pub(crate) fn ask_sinks(&mut self, occasion: Occasion, partitions: &[TopicPartition]) {
         let now = self.shared.now();
-        for task in self.tasks.values_mut().filter(|task| task.sinks_want_commit(kind)) {
-            task.dirty = true;
-            self.uncommitted_since.get_or_insert(now);
+        for task in self.tasks.values_mut() {
+            if task.sinks_want_commit(kind_of_commit(task, occasion, partitions)) {
+                task.dirty = true;
+                self.uncommitted_since.get_or_insert(now);
+            }
         }
     }
 
@@ -71,7 +71,8 @@ impl Worker {
         match step {
             Step::PrepareSinks => {
                 for task in dirty {
-                    task.prepare_sinks(round.kind, &self.topology)?;
+                    let kind = kind_of_commit(task, round.occasion, round.partitions);
+                    task.prepare_sinks(kind, &self.topology)?;
                 }
             }
             Step::AppendDeltas => {
@@ -147,10 +148,9 @@ impl Worker {
 
     /// Closes the tasks that have one of these partitions. What they have uncommitted is dropped.
     fn close_tasks(&mut self, partitions: &[TopicPartition]) {
-        let hit = |task: &Task| task.inputs.iter().any(|input| partitions.contains(&input.partition));
         let mut statuses = self.shared.tasks.lock();
         self.tasks.retain(|id, task| {
-            let closes = hit(task);
+            let closes = task.reads_any(partitions);
             if closes && statuses.get(id).is_some_and(|status| status.worker == self.index) {
                 statuses.remove(id);
             }
@@ -166,4 +166,9 @@ impl Worker {
             probe.reached(&self.name, point);
         }
     }
+}
+
+/// A task that is closed here may be opened nowhere for a while, so that its sinks complete what they have begun.
+fn kind_of_commit(task: &Task, occasion: Occasion, partitions: &[TopicPartition]) -> CommitKind {
+    if occasion == Occasion::Leaving || task.reads_any(partitions) { CommitKind::Final } else { CommitKind::Periodic }
 }

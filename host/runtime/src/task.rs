@@ -128,6 +128,11 @@ impl Task {
         self.inputs.iter().map(|input| (input.partition.clone(), input.position)).collect()
     }
 
+    /// Whether one of these partitions is among its inputs.
+    pub(crate) fn reads_any(&self, partitions: &[TopicPartition]) -> bool {
+        self.inputs.iter().any(|input| partitions.contains(&input.partition))
+    }
+
     /// Whether a sink wants a commit although nothing was written to it.
     pub(crate) fn sinks_want_commit(&self, kind: CommitKind) -> bool {
         self.sinks.iter().flatten().any(|writer| writer.wants_commit(kind))

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use millstream_connector::{CommitKind, SourceRead, extract_timestamps};
+use millstream_connector::{SourceRead, extract_timestamps};
 use millstream_log::{DeliveryGuarantee, Fetched, LogSession, PollEvent, SessionSpec, StartPosition};
 use millstream_pipeline::plan::{InputKind, OnError, StageIndex};
 use millstream_protocol::{ErrorKind, Occasion, Recovery};
@@ -112,7 +112,7 @@ impl Worker {
                 self.write_status();
                 return Ok(());
             }
-            self.ask_sinks(CommitKind::Periodic);
+            self.ask_sinks(Occasion::CommitDue, &[]);
             if self.commit_is_due() {
                 self.take_steps(Occasion::CommitDue, &[])?;
             }
