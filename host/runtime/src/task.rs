@@ -213,6 +213,17 @@ impl Task {
         Ok(())
     }
 
+    /// Deletes some of the state that has expired; whether there was any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn sweep_expired(&mut self, now_ms: i64, budget: usize) -> Result<bool, Failure> {
+        let Some(state) = &mut self.state else { return Ok(false) };
+        let swept = state.sweep_expired(now_ms, budget).map_err(|error| at_task(&self.name, error))?;
+        self.dirty |= swept.deleted > 0;
+        Ok(swept.deleted > 0)
+    }
+
     /// Writes committed state back when it is due, and lets the log forget what is durable below.
     ///
     /// # Errors
