@@ -39,7 +39,7 @@ LAYERS = {
     "guest": ["guest-macros"],
 }
 # They stand above everything and are shipped to nobody.
-OUTSIDE = {"cli", "tests", "chaos", "simulation", "benches", "fraud-demo"}
+OUTSIDE = {"cli", "tests", "chaos", "chaos-host", "simulation", "benches", "fraud-demo"}
 
 LICENCES = {
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0",

@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use anyhow::Result;
 use millstream_api::{Server, ServerParts, serve as serve_api};
+use millstream_runtime::Probe;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -14,14 +15,14 @@ use crate::{
     output, signals, wiring,
 };
 
-pub(crate) fn serve(args: ServeArgs, output: Output) -> Result<()> {
+pub(crate) fn serve(args: ServeArgs, output: Output, probe: Option<Arc<dyn Probe>>) -> Result<()> {
     let config = HostConfig::load(&args.host)?;
     let listen = args.listen.unwrap_or_else(|| config.listen.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build()?;
-    runtime.block_on(run(config, &listen, output))
+    runtime.block_on(run(config, &listen, output, probe))
 }
 
-async fn run(config: HostConfig, listen: &str, output: Output) -> Result<()> {
+async fn run(config: HostConfig, listen: &str, output: Output, probe: Option<Arc<dyn Probe>>) -> Result<()> {
     // First, since it costs nothing and is what most often goes wrong.
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         let failure = Failure::new(FAILED, format!("cannot listen on {listen}: {error}"));
@@ -51,7 +52,7 @@ async fn run(config: HostConfig, listen: &str, output: Output) -> Result<()> {
         cache: parts.cache,
         clock: parts.clock,
         host_id: config.host_id,
-        probe: None,
+        probe,
         sinks: parts.sinks,
         limits: config.api,
     });

@@ -64,7 +64,7 @@ impl Flow<'_> {
         for target in targets {
             match *target {
                 Target::Step(step) => self.run_step((self.stage, step), batch, lineage)?,
-                Target::Sink(sink) => self.write_sink(sink, batch)?,
+                Target::Sink(sink) => self.write_sink(sink, batch, lineage)?,
                 Target::Shuffle { stage, input } => {
                     let input = self.topology.plan.stages.get(stage.0).and_then(|stage| stage.inputs.get(input));
                     let Some(input) = input else { return Err(Failure::stop("a shuffle leads nowhere")) };
@@ -142,7 +142,7 @@ impl Flow<'_> {
         Ok(())
     }
 
-    fn write_sink(&mut self, sink: usize, batch: &RecordBatch) -> Result<(), Failure> {
+    fn write_sink(&mut self, sink: usize, batch: &RecordBatch, lineage: Lineage<'_>) -> Result<(), Failure> {
         let planned = self.topology.plan.stages.get(self.stage.0).and_then(|stage| stage.sinks.get(sink));
         let Some(planned) = planned else { return Err(Failure::stop("a step leads to a sink that is not there")) };
         match (&planned.kind, self.sinks.get_mut(sink)) {
@@ -151,9 +151,19 @@ impl Flow<'_> {
                     .append(topic, Routing::ByKey, batch)
                     .map_err(|error| Failure::from(error).context(format_args!("sink {}", planned.name)))?;
             }
-            (_, Some(Some(writer))) => writer
-                .write(batch)
-                .map_err(|error| Failure::from(error).context(format_args!("sink {}", planned.name)))?,
+            (_, Some(Some(writer))) => writer.write(batch).map_err(|error| {
+                let record = error.record.map(|record| match lineage {
+                    Some(lineage) => lineage.get(record as usize).copied().unwrap_or(record),
+                    None => record,
+                });
+                let failure = match record {
+                    Some(record) => {
+                        Failure::from(error).context(format_args!("the record at {}", self.origin.locate(record)))
+                    }
+                    None => error.into(),
+                };
+                failure.context(format_args!("sink {}", planned.name))
+            })?,
             _ => return Err(Failure::stop(format!("sink {} was not opened", planned.name))),
         }
         self.count_output(batch);

@@ -4,6 +4,7 @@ mod settle;
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::{Arc, PoisonError, RwLock},
@@ -15,7 +16,7 @@ use millstream_tests::Client;
 
 use crate::{
     broker::{Broker, Way, free_ports},
-    host::{Host, HostSettings},
+    host::{Deed, Host, HostSettings},
     journal::Journal,
     link::{Link, Mode},
     patience::{Seen, wait},
@@ -46,6 +47,8 @@ pub struct Ground {
     pub small_disks: bool,
     /// The binary of the hosts.
     pub binary: PathBuf,
+    /// The same with fail points, where it is built.
+    pub fail_points: Option<PathBuf>,
 }
 
 /// Where topics are written and read; none while nobody answers for them.
@@ -104,6 +107,7 @@ impl Cluster {
                 number,
                 directory,
                 binary: &ground.binary,
+                fail_points: ground.fail_points.as_deref(),
                 bootstrap: way.map(|way| format!("127.0.0.1:{}", way.link)),
                 transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
                 small_disk: ground.small_disks,
@@ -181,7 +185,11 @@ impl Cluster {
         }
         for number in 0..self.hosts.len() {
             let host = self.host(number)?;
-            if let Some(status) = host.ended()? {
+            if host.has_stopped_itself() {
+                self.journal.counts.stop_points += 1;
+                self.journal.note(format_args!("host-{number} stopped itself"))?;
+            }
+            if let Some(status) = self.host(number)?.ended()? {
                 self.ended(number, status)?;
             }
             let host = self.host(number)?;
@@ -202,7 +210,12 @@ impl Cluster {
             self.broker.as_ref().is_some_and(|broker| !broker.runs() || self.hosts.iter().any(Host::is_cut_off));
         let host = self.host(number)?;
         let (name, leaving) = (host.name.clone(), std::mem::take(&mut host.leaving));
+        let killed_itself = host.armed.take() == Some(Deed::Kill) && status.signal().is_some();
         self.journal.note(format_args!("{name} ended: {status}"))?;
+        if killed_itself {
+            self.journal.counts.kill_points += 1;
+            return self.revive(number);
+        }
         if leaving {
             // What it could not commit is somebody else's; being killed by itself is not an order.
             ensure!(status.code().is_some(), "{name} was asked to end and crashed: {status}");

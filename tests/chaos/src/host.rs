@@ -1,6 +1,7 @@
 //! One host: a server process with its own directory, and its own way to the broker.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{BufRead, BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -25,12 +26,33 @@ pub struct HostSettings<'a> {
     pub directory: &'a Path,
     /// The binary.
     pub binary: &'a Path,
+    /// The binary with fail points.
+    pub fail_points: Option<&'a Path>,
     /// The bootstrap address of its link; `None`: the embedded log.
     pub bootstrap: Option<String>,
     /// After this the broker aborts what a dead host left open, milliseconds.
     pub transaction_timeout_ms: u64,
     /// Keep its data on a disk that can be filled.
     pub small_disk: bool,
+}
+
+/// What a process does to itself at a point of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// SIGKILL.
+    Kill,
+    /// SIGSTOP.
+    Stop,
+}
+
+impl Deed {
+    /// The variable that says where.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Kill => "MILLSTREAM_CHAOS_KILL_AT",
+            Self::Stop => "MILLSTREAM_CHAOS_STOP_AT",
+        }
+    }
 }
 
 /// A host.
@@ -49,11 +71,15 @@ pub struct Host {
     pub link: Option<Link>,
     /// It had no room left, after which it may need a hand.
     pub was_full: bool,
+    /// What its process will do to itself, and has not done yet.
+    pub armed: Option<Deed>,
     process: Option<Process>,
     filler: Option<PathBuf>,
     disk: Option<SmallDisk>,
     data: PathBuf,
-    command: Command,
+    binary: PathBuf,
+    fail_points: Option<PathBuf>,
+    arguments: Vec<OsString>,
     log: PathBuf,
     log_read: u64,
 }
@@ -73,10 +99,11 @@ impl Host {
             format!("kafka: {{ bootstrap: '{bootstrap}', transaction-timeout: {timeout_ms}ms, request-timeout: 5s }}\n")
         });
         fs::write(&config, format!("host-id: {name}\n{kafka}"))?;
-        let mut command = millstream_tests::clean(Command::new(settings.binary));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--config"]).arg(config);
-        command.arg("--data-dir").arg(&data);
-        command.arg("--registry").arg(settings.directory.join("registry"));
+        let mut arguments: Vec<OsString> =
+            ["serve", "--listen", "127.0.0.1:0", "--log", "info", "--config"].map(OsString::from).into();
+        arguments.push(config.into());
+        arguments.extend(["--data-dir".into(), data.clone().into()]);
+        arguments.extend(["--registry".into(), settings.directory.join("registry").into()]);
         Ok(Self {
             log: settings.directory.join(format!("{name}.log")),
             name,
@@ -86,11 +113,14 @@ impl Host {
             again_at: None,
             link,
             was_full: false,
+            armed: None,
             process: None,
             filler: None,
             disk,
             data,
-            command,
+            binary: settings.binary.to_owned(),
+            fail_points: settings.fail_points.map(Path::to_owned),
+            arguments,
             log_read: 0,
         })
     }
@@ -100,9 +130,38 @@ impl Host {
     /// # Errors
     /// When it does not start.
     pub fn start(&mut self) -> Result<()> {
-        self.process = Some(Process::start_server(&self.command, &self.log)?);
-        (self.frozen, self.leaving, self.again_at) = (None, false, None);
+        let command = Command::new(&self.binary);
+        self.start_as(command)
+    }
+
+    /// Starts it so that it does something to itself when it comes to a point of the protocol. False: there is no
+    /// binary that can.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_armed(&mut self, deed: Deed, at: &str) -> Result<bool> {
+        let Some(binary) = &self.fail_points else { return Ok(false) };
+        let mut command = Command::new(binary);
+        command.env(deed.variable(), at);
+        self.start_as(command)?;
+        self.armed = Some(deed);
+        Ok(true)
+    }
+
+    fn start_as(&mut self, command: Command) -> Result<()> {
+        let mut command = millstream_tests::clean(command);
+        self.process = Some(Process::start_server(command.args(&self.arguments), &self.log)?);
+        (self.frozen, self.leaving, self.again_at, self.armed) = (None, false, None, None);
         Ok(())
+    }
+
+    /// Whether it has just stopped itself. It then counts as frozen.
+    pub fn has_stopped_itself(&mut self) -> bool {
+        let stopped = self.armed == Some(Deed::Stop) && self.process.as_ref().is_some_and(Process::is_stopped);
+        if stopped {
+            (self.armed, self.frozen) = (None, Some(Instant::now()));
+        }
+        stopped
     }
 
     /// Whether it was started and has not ended.
@@ -124,6 +183,13 @@ impl Host {
     /// What it says of a pipeline, where it answers.
     pub fn status(&self, pipeline: &str) -> Option<Value> {
         self.client()?.status(pipeline).ok()
+    }
+
+    /// Writes where its threads are into its directory's `host-N.stacks`.
+    pub fn write_stacks(&self) {
+        if let Some(process) = &self.process {
+            process.write_stacks(&self.log.with_extension("stacks"));
+        }
     }
 
     /// How its process ended, told once.

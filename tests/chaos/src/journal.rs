@@ -37,6 +37,10 @@ macro_rules! counts {
 counts! {
     /// Hosts killed.
     kills: "kill", "kills";
+    /// Hosts that killed themselves at a point of the protocol.
+    kill_points: "kill at a point", "kills at a point";
+    /// Hosts that stopped themselves at a point of the protocol, until they were replaced.
+    stop_points: "stop at a point", "stops at a point";
     /// State stores deleted after a kill.
     wipes: "wipe", "wipes";
     /// Hosts stopped in order.

@@ -18,7 +18,7 @@ mod summary;
 mod verify;
 
 use std::{
-    fs,
+    env, fs,
     hash::{BuildHasher, Hasher, RandomState},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -30,6 +30,7 @@ use clap::Parser;
 use millstream_tests::SmallDisk;
 
 use cluster::{Cluster, Ground};
+use host::Host;
 use load::Ledger;
 use round::Round;
 use scenario::{ALL, Scenario};
@@ -94,6 +95,7 @@ fn start(args: &Args) -> Result<ExitCode> {
         hosts: if args.kafka { usize::from(args.hosts) } else { 1 },
         small_disks: SmallDisk::mount("1m")?.is_some(),
         binary: millstream_tests::binary(),
+        fail_points: fail_points(),
     };
     let scenarios = chosen(args, &ground)?;
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() % 1_000_000);
@@ -122,6 +124,12 @@ fn start(args: &Args) -> Result<ExitCode> {
         println!("{}", serde_json::to_string(&summary)?);
     }
     Ok(if summary.failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The binary with fail points: `$MILLSTREAM_CHAOS_HOST`, or the one beside this program.
+fn fail_points() -> Option<PathBuf> {
+    let beside = || Some(env::current_exe().ok()?.parent()?.join("millstream-chaos-host"));
+    env::var_os("MILLSTREAM_CHAOS_HOST").map(PathBuf::from).or_else(beside).filter(|path| path.is_file())
 }
 
 /// The scenarios of the run. Those that cannot happen here are said.
@@ -178,7 +186,10 @@ fn rounds(
 
 /// Tells a round, and keeps what helps to understand it if something was found.
 fn examine(cluster: &Cluster, place: &Path, outcome: Result<Round>, summary: &mut Summary) -> Result<()> {
-    let keep = || fs::write(place.join("statuses.json"), cluster.statuses().to_string());
+    let keep = || {
+        cluster.hosts.iter().for_each(Host::write_stacks);
+        fs::write(place.join("statuses.json"), cluster.statuses().to_string())
+    };
     match outcome {
         Ok(round) => {
             println!("{}", summary::round_line(&round));

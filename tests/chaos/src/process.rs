@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -71,6 +71,25 @@ impl Process {
     /// When it cannot be sent.
     pub fn signal(&self, name: &str) -> Result<()> {
         millstream_tests::signal(&self.child, name)
+    }
+
+    /// Whether a signal has stopped it. Only Linux tells.
+    pub fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The name before it may hold anything but ends with the last parenthesis.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
+    /// Writes where its threads are into a file, where there is a debugger that can tell.
+    pub fn write_stacks(&self, path: &Path) {
+        let Ok(file) = File::create(path) else { return };
+        // Whether there is one or not: the run has failed already, and this only helps to see why.
+        let _ = Command::new("gdb")
+            .args(["-batch", "-ex", "thread apply all bt 30", "-p", &self.child.id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(Stdio::null())
+            .status();
     }
 
     /// Kills it as a crash would, frozen or not.

@@ -6,6 +6,7 @@ mod hosts;
 mod members;
 mod network;
 mod operators;
+mod points;
 
 use std::{fmt::Debug, time::Duration};
 
@@ -50,11 +51,13 @@ pub trait Trouble: Debug {
 }
 
 /// Every scenario.
-pub const ALL: [&dyn Scenario; 13] = [
+pub const ALL: [&dyn Scenario; 15] = [
     &hosts::Kill,
     &hosts::Stop,
     &hosts::Freeze,
     &hosts::Zombie,
+    &points::KillPoint,
+    &points::StopPoint,
     &members::Scale,
     &members::BrokerKill,
     &network::Cut,
