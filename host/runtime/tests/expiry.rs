@@ -11,6 +11,7 @@ use std::{
 };
 
 use harness::{Operators, World, counter_of, numbered};
+use millstream_log::Log;
 use millstream_runtime::{PipelineStatus, StartOptions};
 use millstream_state::{StateDeclaration, StateKind};
 use millstream_types::{Clock, SystemClock};

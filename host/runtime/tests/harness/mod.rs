@@ -10,7 +10,7 @@ use millstream_operator::{
     RecordFailure, StateChange, StateSlot,
 };
 use millstream_pipeline::{OperatorCatalog, parse, plan};
-use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rules, StartOptions, start};
+use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rules, Snapshots, StartOptions, start};
 use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateDeclaration, StateHandle, StateKind};
 use millstream_types::{BytesColumn, Clock, Digest, OperatorRef, RecordBatch, RecordRef, SystemClock};
 
@@ -156,6 +156,7 @@ pub struct World {
     pub backends: Arc<dyn StateBackends>,
     pub operators: Operators,
     pub clock: Arc<dyn Clock>,
+    pub snapshots: Option<Snapshots>,
 }
 
 impl World {
@@ -165,6 +166,7 @@ impl World {
             backends: Arc::new(MemoryBackends::default()),
             operators,
             clock: Arc::new(SystemClock),
+            snapshots: None,
         }
     }
 
@@ -203,6 +205,7 @@ impl World {
             host_id: "test".into(),
             operators: Arc::new(self.operators.clone()),
             sinks: Arc::new(LocalFiles::new(std::env::temp_dir())),
+            snapshots: self.snapshots.clone(),
             rules: Rules::default(),
             probe: None,
         };
