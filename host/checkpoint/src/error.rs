@@ -2,6 +2,8 @@
 
 use millstream_types::{Digest, OperatorRef, PipelineName};
 
+use crate::{location::BadLocation, storage::StorageError};
+
 /// Why the registry did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -47,6 +49,18 @@ impl RegistryError {
     /// Whether the same call may succeed later without anyone doing anything.
     pub fn is_retriable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+}
+
+impl From<StorageError> for RegistryError {
+    fn from(StorageError { object, reason, denied }: StorageError) -> Self {
+        if denied { Self::Denied { object, reason } } else { Self::Unavailable { object, reason } }
+    }
+}
+
+impl From<BadLocation> for RegistryError {
+    fn from(BadLocation { location, reason }: BadLocation) -> Self {
+        Self::Location { location, reason }
     }
 }
 

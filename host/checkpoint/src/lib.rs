@@ -1,4 +1,6 @@
-//! The registry: which plugins and pipelines exist, kept in an object store.
+//! What is kept in an object store: the registry of plugins and pipelines, and [`snapshots`] of their state.
+//!
+//! # The registry
 //!
 //! The control plane is a log of small numbered objects. An entry is appended by creating the object with
 //! the next number *if it is absent*, so of several hosts exactly one wins each number, and the others read
@@ -20,6 +22,7 @@ mod error;
 mod format;
 mod location;
 mod registry;
+pub mod snapshots;
 mod state;
 mod storage;
 

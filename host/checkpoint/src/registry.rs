@@ -28,6 +28,8 @@ mod recovery;
 
 /// Entries between two snapshots.
 const SNAPSHOT_EVERY: u64 = 64;
+/// How long an object store is asked again before a call fails.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Lost races for the next number after which a change gives up; others made progress each time.
 const MAX_RACES: u32 = 1000;
 
@@ -112,15 +114,15 @@ struct Shared {
 
 impl Registry {
     /// Opens the registry at a directory (created where it is missing), `file:///path`,
-    /// `s3://bucket/prefix?region=..&endpoint=..&allow_http=true` (options also from `AWS_*` variables) or
-    /// `memory:`, and reads it.
+    /// `s3://bucket/prefix?region=..&endpoint=..&allow_http=true` (options also from `AWS_*` variables),
+    /// `gs://bucket/prefix` (`GOOGLE_*`), `az://container/prefix` (`AZURE_*`) or `memory:`, and reads it.
     ///
     /// A directory must be on a file system with hard links, which make creation atomic.
     ///
     /// # Errors
     /// When the place is none, does not answer, or holds damaged objects.
     pub async fn open(location: &str, clock: Arc<dyn Clock>) -> Result<Self, RegistryError> {
-        Self::over(Storage(location::open(location)?), clock).await
+        Self::over(Storage(location::open(location, RETRY_TIMEOUT)?), clock).await
     }
 
     pub(crate) async fn over(storage: Storage, clock: Arc<dyn Clock>) -> Result<Self, RegistryError> {
