@@ -31,9 +31,10 @@ pub use handle::{PipelineHandle, StartOptions, start};
 pub use host::{Host, OperatorResolver};
 pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
-pub use millstream_protocol::{Point, Probe, Rules};
+pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
 pub use snapshots::Snapshots;
 pub use status::{
-    CommitStatus, MetricStatus, PipelineState, PipelineStatus, SnapshotStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, SnapshotStatus, StepStatus, SwapReport, TaskStatus,
+    WorkerStatus,
 };
 pub use swap::SwapError;

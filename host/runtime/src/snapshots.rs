@@ -141,7 +141,9 @@ impl Save {
                 }
             }
             // The task went elsewhere meanwhile.
-            Err(error @ SnapshotError::Superseded { .. }) => tracing::debug!(task = self.task, %error, "a late snapshot"),
+            Err(error @ SnapshotError::Superseded { .. }) => {
+                tracing::debug!(task = self.task, %error, "a late snapshot")
+            }
             Err(error) => {
                 tracing::warn!(task = self.task, %error, "a snapshot was not kept; the next one is tried when it is due");
             }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use millstream_pipeline::plan::InputKind;
-use millstream_protocol::Retries;
+use millstream_protocol::{Recovery, Retries};
 
 use crate::{Failure, PipelineState, StartOptions, shared::Shared, topology::Topology, worker::Worker};
 
@@ -112,6 +112,7 @@ fn run_workers(
     let mut failed: Option<Failure> = None;
     let mut finished = false;
     let mut due: Vec<(Duration, usize)> = Vec::new();
+    let mut left = Vec::new();
     while running > 0 || (!due.is_empty() && !shared.is_stopping()) {
         match exited.recv_timeout(TICK) {
             Ok(Exit { worker, outcome }) => {
@@ -119,26 +120,36 @@ fn run_workers(
                 if let Some(entry) = shared.workers.lock().get_mut(&worker) {
                     entry.alive = false;
                 }
-                if let Err(failure) = outcome {
-                    let leaving = shared.is_stopping() || shared.is_paused();
-                    match next_attempt(retries, shared, &failure) {
-                        Some(backoff) if !leaving => {
+                let leaving = shared.is_stopping() || shared.is_paused();
+                match outcome {
+                    Ok(()) => left.push(worker),
+                    // It was about to leave. What it had not committed is dropped and done again.
+                    Err(failure) if leaving && shared.host.rules.after_step(failure.kind) != Recovery::Stop => {
+                        tracing::warn!(worker, reason = failure.reason, "a worker left without its last commit");
+                        left.push(worker);
+                    }
+                    Err(failure) => match next_attempt(retries, shared, &failure) {
+                        Some(backoff) => {
                             tracing::warn!(worker, reason = failure.reason, ?backoff, "a worker starts again");
                             shared.metrics.restarts.add(1);
                             shared.set_reason(Some(failure.reason));
                             due.push((shared.now() + backoff, worker));
                         }
-                        _ => {
+                        None => {
                             failed.get_or_insert(failure);
                             shared.stopping.store(true, Ordering::Release);
                             shared.wake_workers();
                         }
-                    }
+                    },
                 }
             }
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {}
         }
         let now = shared.now();
+        if !shared.is_stopping() && !shared.is_paused() {
+            // Those that left for a pause which is over already.
+            due.extend(left.drain(..).map(|worker| (now, worker)));
+        }
         for worker in due.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker).collect::<Vec<_>>() {
             spawn(worker, shared, topology, &exits)?;
             running += 1;

@@ -63,9 +63,8 @@ commit: { interval: 1ms }
             std::thread::yield_now();
         }
     };
-    let reached = |status: &PipelineStatus| {
-        status.tasks.iter().flat_map(|task| task.positions.values()).sum::<i64>() >= 500
-    };
+    let reached =
+        |status: &PipelineStatus| status.tasks.iter().flat_map(|task| task.positions.values()).sum::<i64>() >= 500;
     until(&reached);
     let changes = pipeline.status().commits.state_changes;
     let end = || world.log.topic("counting.count.changelog").expect("readable").expect("there").offsets;

@@ -20,7 +20,7 @@ use std::{
 
 use millstream_checkpoint::{Refusal, Registry, RegistryError};
 use millstream_log::{ErrorKind, Log, LogError};
-use millstream_runtime::{Host, Probe, Rules, Snapshots, SinkHost};
+use millstream_runtime::{Host, Probe, Rules, SinkHost, Snapshots};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, PipelineName};
 use parking_lot::RwLock;
