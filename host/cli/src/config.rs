@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use millstream_checkpoint::SnapshotSettings;
+use millstream_checkpoint::snapshots::SnapshotSettings;
 use millstream_log_kafka::{GroupProtocol, KafkaConfig};
 use millstream_pipeline::spec::{parse_byte_size, parse_duration};
 use millstream_runtime::SnapshotPace;

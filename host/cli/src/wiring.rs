@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use millstream_api::PluginLoader;
-use millstream_checkpoint::{ObjectSnapshots, Registry, RegistryError};
+use millstream_checkpoint::{Registry, RegistryError, snapshots::ObjectSnapshots};
 use millstream_log::{ErrorKind, Log, LogError};
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_log_kafka::KafkaLog;
