@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use millstream_runtime::{MetricStatus, PipelineState, StepStatus};
+use millstream_runtime::{MetricStatus, PipelineState, RestoreProgress, StepStatus};
 
 use crate::StatusView;
 
@@ -175,6 +175,17 @@ fn tasks(text: &mut Exposition, views: &[StatusView]) {
             ("partition", &task.partition.to_string()),
         ];
         text.sample("millstream_task_state_bytes", &labels, task.state_bytes);
+    }
+    let name = "millstream_task_restore_remaining";
+    text.family(name, "gauge", "Positions of its changelog that a task has still to restore; 0 once it runs.");
+    for (view, task) in tasks() {
+        let labels = [
+            ("pipeline", view.status.pipeline.as_str()),
+            ("stage", &task.stage),
+            ("partition", &task.partition.to_string()),
+        ];
+        let passed = task.restoring.as_ref().and_then(RestoreProgress::passed);
+        text.sample(name, &labels, passed.map_or(0, |(passed, all)| all - passed));
     }
 }
 

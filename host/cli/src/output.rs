@@ -94,6 +94,27 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// A count for people in few letters: `1.2 M`.
+fn short_count(number: u64) -> String {
+    let mut scaled = number as f64;
+    for unit in ["", " k", " M", " G"] {
+        // What would be rounded up to four digits has the next unit.
+        if scaled < 999.95 || unit == " G" {
+            return if unit.is_empty() { number.to_string() } else { format!("{scaled:.1}{unit}") };
+        }
+        scaled /= 1000.0;
+    }
+    number.to_string()
+}
+
+/// How far a restore is, from positions of a changelog: `restoring 43 % (1.2 M of 2.8 M changes)`.
+pub(crate) fn restoring(from: i64, position: i64, end: i64) -> String {
+    let count = |to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    let (all, passed) = (count(end), count(position.min(end)));
+    let percent = passed.saturating_mul(100).checked_div(all).unwrap_or(100);
+    format!("restoring {percent} % ({} of {} changes)", short_count(passed), short_count(all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +125,16 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(12), "12 B");
         assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(short_count(999), "999");
+        assert_eq!(short_count(2_800_000), "2.8 M");
+        assert_eq!(short_count(999_970), "1.0 M");
+        assert_eq!(short_count(7_000_000_000_000), "7000.0 G");
+    }
+
+    #[test]
+    fn restores_are_told_in_percent() {
+        assert_eq!(restoring(100, 1_200_100, 2_800_100), "restoring 42 % (1.2 M of 2.8 M changes)");
+        assert_eq!(restoring(0, 12, 10), "restoring 100 % (10 of 10 changes)");
+        assert_eq!(restoring(5, 5, 5), "restoring 100 % (0 of 0 changes)");
     }
 }

@@ -186,6 +186,21 @@ impl KafkaConfig {
         config
     }
 
+    /// A reader of whole changelogs, which fetches more at once: it reads one partition, and all of it.
+    pub(crate) fn restorer(&self, group: &str, name: &str) -> ClientConfig {
+        let mut config = self.reader(group, name);
+        for (property, alias, value) in [
+            ("fetch.message.max.bytes", "max.partition.fetch.bytes", "8388608"),
+            // Their bytes bound what is fetched ahead: entries of state are small.
+            ("queued.min.messages", "queued.min.messages", "200000"),
+        ] {
+            if !self.properties.contains_key(property) && !self.properties.contains_key(alias) {
+                config.set(property, value);
+            }
+        }
+        config
+    }
+
     /// A consumer that is only asked for the committed positions of `group`: with `Committed`, once no
     /// transaction that may move them is open.
     pub(crate) fn inspector(&self, group: &str, isolation: Isolation) -> ClientConfig {
@@ -253,6 +268,15 @@ mod tests {
         assert_eq!(member.get("client.id"), Some("host-a.fraud.host-a/0"));
         assert_eq!(config.producer("p", Some("id")).get("linger.ms"), Some("50"));
         assert_eq!(config.view(Isolation::Committed).get("group.id"), None);
+    }
+
+    #[test]
+    fn restores_fetch_much_unless_told_otherwise() {
+        let mut config = KafkaConfig::new("broker:9092");
+        assert_eq!(config.restorer("g", "n").get("fetch.message.max.bytes"), Some("8388608"));
+        assert_eq!(config.restorer("g", "n").get("enable.partition.eof"), Some("true"));
+        config.properties.insert("max.partition.fetch.bytes".into(), "1000000".into());
+        assert_eq!(config.restorer("g", "n").get("fetch.message.max.bytes"), None);
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! Reading changelogs.
+//!
+//! One after the other: what bounds a restore is how fast one thread takes records in, librdkafka fetches and
+//! decodes the next ones on a thread of its own meanwhile, and each worker restores its own tasks.
 
 use std::{
     sync::Arc,
@@ -26,6 +29,9 @@ use crate::{
 const DELTA_RECORDS: usize = 4096;
 const DELTA_BYTES: usize = 1 << 20;
 
+/// How long a poll waits. Markers at the end of a changelog do not end a wait, so that each restore has one.
+const POLL: Duration = Duration::from_millis(10);
+
 /// The broker looks for transactions whose time is over every so often (10 s unless configured), so a dead
 /// owner's transaction may stay open for this much longer than its time-out.
 const BROKER_SCAN: Duration = Duration::from_secs(15);
@@ -41,7 +47,7 @@ pub(crate) struct Restorer {
 impl Restorer {
     pub(crate) fn new(config: &KafkaConfig, view: &Arc<View>, spec: &SessionSpec) -> Result<Self, LogError> {
         let consumer = config
-            .reader(spec.group.as_str(), &format!("{}.{}.restore", spec.group, spec.worker))
+            .restorer(spec.group.as_str(), &format!("{}.{}.restore", spec.group, spec.worker))
             .create_with_context(PlainContext::default())
             .map_err(|error| log_error("cannot set up a Kafka consumer", &error))?;
         Ok(Self {
@@ -79,7 +85,8 @@ impl Restorer {
         self.consumer
             .assign(&partition_list([(changelog, Offset::Offset(from))])?)
             .map_err(|error| log_error("cannot read the changelog", &error).at(changelog.clone()))?;
-        let restored = self.read(changelog, from, bounds.end, apply, alive);
+        let restored =
+            self.forget_position(changelog).and_then(|()| self.read(changelog, from, bounds.end, apply, alive));
         let unassigned = self.consumer.unassign();
         let restored = restored?;
         unassigned.map_err(|error| log_error("cannot leave the changelog", &error).at(changelog.clone()))?;
@@ -106,6 +113,20 @@ impl Restorer {
         }
     }
 
+    /// Waits until librdkafka has forgotten how far it read the partition the last time, which would be taken for
+    /// how far it has read now. It does so on another thread.
+    fn forget_position(&self, changelog: &TopicPartition) -> Result<(), LogError> {
+        let begun = Instant::now();
+        while self.position()?.is_some() {
+            if begun.elapsed() > self.patience {
+                let message = "the changelog is still being read from where it was read before";
+                return Err(LogError::new(ErrorKind::Retriable, message).at(changelog.clone()));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     fn read(
         &self,
         changelog: &TopicPartition,
@@ -117,12 +138,13 @@ impl Restorer {
         let mut position = from;
         let mut delta = StateDelta::default();
         let mut bytes = 0;
+        // The clock is read where nothing comes, and not for each record.
         let mut progress = Instant::now();
+        let mut moved = false;
         while position < end {
-            alive();
-            match self.consumer.poll(Duration::from_millis(100)) {
+            let failed = match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    progress = Instant::now();
+                    moved = true;
                     position = message.offset() + 1;
                     bytes += message.key_len() + message.payload_len();
                     delta.keys.push(Some(message.key().unwrap_or_default()));
@@ -130,25 +152,30 @@ impl Restorer {
                     if delta.keys.len() >= DELTA_RECORDS || bytes >= DELTA_BYTES {
                         apply(std::mem::take(&mut delta), position, end)?;
                         bytes = 0;
+                        alive();
                     }
+                    continue;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) | None => {
-                    // Behind the last record there may be markers and what was aborted.
-                    let passed = self.position()?.unwrap_or(position);
-                    if passed > position {
-                        position = passed;
-                        progress = Instant::now();
-                    } else if progress.elapsed() > self.patience {
-                        let message = format!("the changelog ends at {position} where {end} was expected");
-                        return Err(LogError::new(ErrorKind::Retriable, message).at(changelog.clone()));
-                    }
+                Some(Err(KafkaError::PartitionEOF(_))) | None => None,
+                Some(Err(error)) => Some(error),
+            };
+            alive();
+            // Behind the last record there may be markers and what was aborted.
+            let passed = self.position()?.unwrap_or(position);
+            if moved || passed > position {
+                moved = false;
+                position = position.max(passed);
+                progress = Instant::now();
+            }
+            let patient = progress.elapsed() <= self.patience;
+            if let Some(error) = failed {
+                let failure = log_error("cannot read the changelog", &error).at(changelog.clone());
+                if failure.kind != ErrorKind::Retriable || !patient {
+                    return Err(failure);
                 }
-                Some(Err(error)) => {
-                    let failure = log_error("cannot read the changelog", &error).at(changelog.clone());
-                    if failure.kind != ErrorKind::Retriable || progress.elapsed() > self.patience {
-                        return Err(failure);
-                    }
-                }
+            } else if !patient {
+                let message = format!("the changelog ends at {position} where {end} was expected");
+                return Err(LogError::new(ErrorKind::Retriable, message).at(changelog.clone()));
             }
         }
         if !delta.keys.is_empty() {

@@ -34,7 +34,7 @@ pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
 pub use snapshots::Snapshots;
 pub use status::{
-    CommitStatus, MetricStatus, PipelineState, PipelineStatus, SnapshotStatus, StepStatus, SwapReport, TaskStatus,
-    WorkerStatus,
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, SnapshotStatus, StepStatus, SwapReport,
+    TaskStatus, WorkerStatus,
 };
 pub use swap::SwapError;

@@ -10,7 +10,7 @@ use millstream_state::{StateError, TaskState};
 use millstream_types::TopicPartition;
 
 use crate::{
-    Failure,
+    Failure, RestoreProgress, TaskStatus,
     shared::{Shared, TaskId},
     snapshots::open_store,
     task::{Split, Task, TaskInput, sink_key, source_key},
@@ -45,12 +45,17 @@ impl<'a> Opening<'a> {
         &self.task.name
     }
 
+    /// What can be told of it before it runs.
+    pub(crate) fn status(&self, worker: usize) -> TaskStatus {
+        self.task.status(self.topology, worker, &[])
+    }
+
     /// # Errors
     /// When anything cannot be read, or stored state does not fit the operators.
     pub(crate) fn take(&mut self, step: Step, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         match step {
             Step::OpenStore => self.open_store(shared),
-            Step::RestoreChangelog => self.restore(session),
+            Step::RestoreChangelog => self.restore(shared, session),
             Step::ReadPositions => self.read_positions(shared, session),
             Step::OpenConnectors => self.open_connectors(shared),
             Step::StartReading => Ok(session.start(&self.task.start_positions())?),
@@ -76,15 +81,22 @@ impl<'a> Opening<'a> {
     }
 
     /// Brings the state up to the end of its changelog.
-    fn restore(&mut self, session: &mut dyn LogSession) -> Result<(), Failure> {
+    fn restore(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
         let from = state.position();
-        let mut restored = 0_u64;
-        let end = session.restore(changelog, from, &mut |delta, position, _end| {
-            restored += delta.keys.len() as u64;
+        let began = shared.now();
+        let mut progress = RestoreProgress { from, position: from, ..RestoreProgress::default() };
+        shared.show_restore(self.id, &progress);
+        let end = session.restore(changelog, from, &mut |delta, position, end| {
+            progress.records += delta.keys.len() as u64;
+            progress.bytes += (delta.keys.byte_size() + delta.values.byte_size()) as u64;
+            progress.position = Some(position);
+            progress.end = Some(end);
+            progress.seconds = shared.now().saturating_sub(began).as_secs_f64();
+            shared.show_restore(self.id, &progress);
             state.restore(&delta.keys, &delta.values, position).map_err(broken)
         })?;
-        tracing::debug!(%changelog, ?from, end, restored, "restored state");
+        tracing::debug!(%changelog, ?from, end, progress.records, progress.bytes, progress.seconds, "restored state");
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use millstream_pipeline::plan::{Plan, StageIndex};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
-    Host, PipelineState, TaskStatus,
+    Host, PipelineState, RestoreProgress, TaskStatus,
     metrics::{PipelineMetrics, StepMetrics},
     version::{StateRecord, StepId, StepVersion},
 };
@@ -148,6 +148,17 @@ impl Shared {
         let (control, orders) = mpsc::channel();
         self.workers.lock().insert(worker, WorkerEntry { control, alive: true });
         orders
+    }
+
+    /// Shows how far the restore of a task is, which is also a sign of life of its worker.
+    pub(crate) fn show_restore(&self, task: TaskId, progress: &RestoreProgress) {
+        let worker = self.tasks.lock().get_mut(&task).map(|status| {
+            status.restoring = Some(progress.clone());
+            status.worker
+        });
+        if let Some(worker) = worker {
+            self.heartbeat(worker);
+        }
     }
 
     /// Makes every worker come round its loop.

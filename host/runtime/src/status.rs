@@ -194,6 +194,38 @@ pub struct TaskStatus {
     pub finished: bool,
     /// The last snapshot that this host took of its state.
     pub snapshot: Option<SnapshotStatus>,
+    /// How far its restore is; `None` once that is done.
+    pub restoring: Option<RestoreProgress>,
+}
+
+/// How far the restore of a task's state from its changelog is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RestoreProgress {
+    /// The position of the changelog at which it began; `None`: at its beginning.
+    pub from: Option<i64>,
+    /// The position that it has reached.
+    pub position: Option<i64>,
+    /// The end of the changelog as it stood at the beginning; `None` until that is known, for instance while
+    /// the transaction of an earlier owner is waited for.
+    pub end: Option<i64>,
+    /// Changes that were taken in.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// How long it has taken so far.
+    pub seconds: f64,
+}
+
+impl RestoreProgress {
+    /// How many positions of the changelog are behind it, and how many there are; `None` until that is known.
+    /// Compaction leaves gaps, so that there may be fewer changes.
+    pub fn passed(&self) -> Option<(u64, u64)> {
+        let (position, end) = (self.position?, self.end?);
+        let from = self.from.unwrap_or(0);
+        let count = |to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        // Markers of later transactions may already be passed.
+        Some((count(position).min(count(end)), count(end)))
+    }
 }
 
 /// A snapshot that was taken of a task's state.
@@ -226,4 +258,20 @@ pub struct SwapReport {
     pub pause_ms: f64,
     /// The longest time that the exchange of instances took on a worker, without the commit, milliseconds.
     pub switch_ms: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_is_never_more_than_done() {
+        let progress = RestoreProgress { from: Some(100), position: Some(143), end: Some(200), ..Default::default() };
+        assert_eq!(progress.passed(), Some((43, 100)));
+        let past = RestoreProgress { position: Some(201), ..progress.clone() };
+        assert_eq!(past.passed(), Some((100, 100)));
+        let from_the_beginning = RestoreProgress { from: None, ..progress.clone() };
+        assert_eq!(from_the_beginning.passed(), Some((143, 200)));
+        assert_eq!(RestoreProgress { end: None, ..progress }.passed(), None);
+    }
 }

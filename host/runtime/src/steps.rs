@@ -132,6 +132,7 @@ impl Worker {
         let topology = self.topology.clone();
         let shared = self.shared.clone();
         let mut opening = Opening::new(id, &topology)?;
+        shared.tasks.lock().insert(id, opening.status(self.index));
         for step in shared.host.rules.steps(Occasion::TaskAssigned) {
             self.reached(Point::Before(step));
             opening

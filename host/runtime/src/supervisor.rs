@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use millstream_pipeline::plan::InputKind;
+use millstream_pipeline::plan::{InputKind, SinkKind};
 use millstream_protocol::{Recovery, Retries};
 
 use crate::{Failure, PipelineState, StartOptions, shared::Shared, topology::Topology, worker::Worker};
@@ -112,7 +112,7 @@ fn run_workers(
     let mut failed: Option<Failure> = None;
     let mut finished = false;
     let mut due: Vec<(Duration, usize)> = Vec::new();
-    let mut left = Vec::new();
+    let mut left: Vec<usize> = Vec::new();
     while running > 0 || (!due.is_empty() && !shared.is_stopping()) {
         match exited.recv_timeout(TICK) {
             Ok(Exit { worker, outcome }) => {
@@ -120,16 +120,20 @@ fn run_workers(
                 if let Some(entry) = shared.workers.lock().get_mut(&worker) {
                     entry.alive = false;
                 }
-                let leaving = shared.is_stopping() || shared.is_paused();
+                let leaving = (shared.is_stopping() && !finished) || shared.is_paused();
                 match outcome {
                     Ok(()) => left.push(worker),
-                    // It was about to leave. What it had not committed is dropped and done again.
+                    // What it had not committed is dropped, and done again by whoever comes next.
                     Err(failure) if leaving && shared.host.rules.after_step(failure.kind) != Recovery::Stop => {
                         tracing::warn!(worker, reason = failure.reason, "a worker left without its last commit");
                         left.push(worker);
                     }
                     Err(failure) => match next_attempt(retries, shared, &failure) {
                         Some(backoff) => {
+                            if std::mem::take(&mut finished) {
+                                // What the last commit was to complete is not complete.
+                                shared.stopping.store(false, Ordering::Release);
+                            }
                             tracing::warn!(worker, reason = failure.reason, ?backoff, "a worker starts again");
                             shared.metrics.restarts.add(1);
                             shared.set_reason(Some(failure.reason));
@@ -147,8 +151,10 @@ fn run_workers(
         }
         let now = shared.now();
         if !shared.is_stopping() && !shared.is_paused() {
-            // Those that left for a pause which is over already.
-            due.extend(left.drain(..).map(|worker| (now, worker)));
+            for worker in left.drain(..) {
+                shared.tasks.lock().retain(|_, status| status.worker != worker);
+                due.push((now, worker));
+            }
         }
         for worker in due.extract_if(.., |(at, _)| *at <= now).map(|(_, worker)| worker).collect::<Vec<_>>() {
             spawn(worker, shared, topology, &exits)?;
@@ -205,7 +211,8 @@ fn spawn(
 /// Whether all input is bounded and everything that came of it is committed.
 ///
 /// Connectors must be read to their end first; then nothing new enters the first stage, and a stage whose
-/// topics hold nothing unread adds nothing to the next one. So looking stage by stage is exact.
+/// topics hold nothing unread adds nothing to the next one. So looking stage by stage is exact. Tasks that write
+/// files must be here: they complete what they have begun when they leave.
 pub(crate) fn input_is_done(shared: &Shared, topology: &Topology, options: StartOptions) -> bool {
     let inputs = || topology.plan.stages.iter().flat_map(|stage| &stage.inputs);
     if !options.until_drained && inputs().any(|input| matches!(input.kind, InputKind::Topic { .. })) {
@@ -214,8 +221,10 @@ pub(crate) fn input_is_done(shared: &Shared, topology: &Topology, options: Start
     let tasks = shared.tasks.lock();
     for (stage, &partitions) in topology.plan.stages.iter().zip(&topology.partitions) {
         let reads_connector = stage.inputs.iter().any(|input| matches!(input.kind, InputKind::Connector { .. }));
-        if reads_connector {
-            let done = tasks.values().filter(|task| task.stage == stage.name && task.finished).count();
+        let writes_files = stage.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Files(_)));
+        if reads_connector || writes_files {
+            let here = tasks.values().filter(|task| task.stage == stage.name);
+            let done = here.filter(|task| task.finished || !reads_connector).count();
             if done < partitions as usize {
                 return false;
             }

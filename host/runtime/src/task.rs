@@ -286,6 +286,7 @@ impl Task {
             state_bytes: self.state.as_ref().map_or(0, |state| state.size_bytes()),
             finished: !self.dirty && self.finished(),
             snapshot: self.snapshots.last(),
+            restoring: None,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Ground {
     pub hosts: usize,
     /// Disks of hosts can be filled.
     pub small_disks: bool,
+    /// What the pipeline promises.
+    pub delivery: &'static str,
     /// The binary of the hosts.
     pub binary: PathBuf,
     /// The same with fail points, where it is built.
@@ -115,12 +117,12 @@ impl Cluster {
             hosts.push(Host::new(&settings, link)?);
         }
         let mut cluster = Self { hosts, broker, journal, door, _gateway: gateway };
-        cluster.launch()?;
+        cluster.launch(ground.delivery)?;
         Ok(cluster)
     }
 
     /// The first host registers the pipeline, another one takes part.
-    fn launch(&mut self) -> Result<()> {
+    fn launch(&mut self, delivery: &str) -> Result<()> {
         self.add_host(0)?;
         let client = wait("the first host is ready", || {
             self.tend()?;
@@ -130,7 +132,7 @@ impl Cluster {
                 client => Seen::NotYet(client.is_some()),
             })
         })?;
-        pipeline::launch(&client)?;
+        pipeline::launch(&client, delivery)?;
         if self.hosts.len() > 1 {
             self.add_host(1)?;
         }

@@ -64,12 +64,27 @@ struct Args {
     /// Records a second.
     #[arg(long, default_value_t = 1000)]
     rate: u64,
+    /// Run the pipeline at least once. Then records must be found twice: it shows that the count notices.
+    #[arg(long)]
+    at_least_once: bool,
     /// The most hosts on Kafka.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     hosts: u8,
     /// Rounds after which everything is set up afresh, since each round reads all that there is.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     fresh_after: u64,
+}
+
+impl Args {
+    /// The command of this run, without rounds and seed.
+    fn command(&self) -> String {
+        let mut words = vec!["./x chaos".to_owned()];
+        words.extend(self.kafka.then(|| "--kafka".into()));
+        words.extend(self.at_least_once.then(|| "--at-least-once".into()));
+        words.extend(self.scenario.iter().map(|name| format!("--scenario {name}")));
+        words.push(format!("--rate {} --hosts {} --fresh-after {}", self.rate, self.hosts, self.fresh_after));
+        words.join(" ")
+    }
 }
 
 fn main() -> ExitCode {
@@ -94,6 +109,7 @@ fn start(args: &Args) -> Result<ExitCode> {
         kafka: args.kafka,
         hosts: if args.kafka { usize::from(args.hosts) } else { 1 },
         small_disks: SmallDisk::mount("1m")?.is_some(),
+        delivery: if args.at_least_once { "at-least-once" } else { "exactly-once" },
         binary: millstream_tests::binary(),
         fail_points: fail_points(),
     };
@@ -110,11 +126,11 @@ fn start(args: &Args) -> Result<ExitCode> {
     summary.failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
     println!("{}", summary.line(began.elapsed()));
     if let Some(failure) = &summary.failure {
-        let log = if args.kafka { " --kafka" } else { "" };
         println!("failed: {failure}");
         println!("logs and data are kept in {}", directory.display());
-        println!("again: ./x chaos{log} --rounds {} --seed {seed}", summary.rounds.max(1));
-        println!("the last round alone: ./x chaos{log} --rounds 1 --seed {}", seed + summary.rounds.max(1) - 1);
+        println!("again: {} --rounds {} --seed {seed}", args.command(), summary.rounds.max(1));
+        let last = seed.wrapping_add(summary.rounds.max(1) - 1);
+        println!("the last round alone: {} --rounds 1 --seed {last}", args.command());
     } else if args.keep {
         println!("logs and data are kept in {}", directory.display());
     } else {

@@ -34,22 +34,23 @@ steps:
 sinks:
   by-key: { from: by-key, topic: chaos-by-key }
   by-group: { from: by-group, topic: chaos-by-group }
+delivery: DELIVERY
 workers: 2
 commit: { interval: 50ms }
 retry: { attempts: 100, backoff: 100ms }
 ";
 
-/// Registers the operators and the pipeline, and starts it.
+/// Registers the operators and the pipeline, and starts it. `delivery` is what its file says.
 ///
 /// # Errors
 /// When something is refused.
-pub fn launch(client: &Client) -> Result<()> {
+pub fn launch(client: &Client, delivery: &str) -> Result<()> {
     let components = millstream_tests::operators_of("tests/guests")?;
     for (operator, file) in [("echo@1.0.0", "echo"), (VERSIONS[0], "totals_v1"), (VERSIONS[1], "totals_v2")] {
         client.push(operator, &component(&components, file)?)?;
     }
     client.create_topic(INPUT, PARTITIONS)?;
-    client.launch(NAME, YAML)
+    client.launch(NAME, &YAML.replace("DELIVERY", delivery))
 }
 
 fn component(directory: &Path, name: &str) -> Result<Vec<u8>> {

@@ -9,7 +9,7 @@ use crate::scenario::{Scenario, Trouble};
 /// Within this the troubles of a round begin.
 const BEGINNINGS_MS: std::ops::Range<u64> = 300..7000;
 /// How many troubles a round has.
-const TROUBLES: std::ops::RangeInclusive<usize> = 2..=5;
+const TROUBLES: std::ops::RangeInclusive<usize> = 3..=6;
 
 /// A trouble and its time.
 pub struct Appointment {

@@ -14,8 +14,8 @@ use crate::{
     load::{Ledger, made},
 };
 
-/// Differences that are shown.
-const SHOWN: usize = 20;
+/// Differences of one kind that are shown.
+const SHOWN: u64 = 5;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,8 +40,9 @@ impl Findings {
         self.lost + self.duplicated + self.out_of_order + self.state_differences + self.foreign == 0
     }
 
-    fn show(&mut self, difference: impl FnOnce() -> String) {
-        if self.shown.len() < SHOWN {
+    /// Shows a difference; `count` are those of its kind so far.
+    fn show(&mut self, count: u64, difference: impl FnOnce() -> String) {
+        if count <= SHOWN {
             self.shown.push(difference());
         }
     }
@@ -81,17 +82,18 @@ fn check_input(findings: &mut Findings, ledger: &Ledger, input: &[Entry]) {
     for entry in input {
         if entry.id >= ledger.next || !is_as_made(entry) {
             findings.foreign += 1;
-            findings.show(|| format!("input: nobody wrote {entry:?}"));
+            findings.show(findings.foreign, || format!("input: nobody wrote {entry:?}"));
         }
         if !seen.insert(entry.id) {
             findings.duplicated += 1;
-            findings.show(|| format!("input: record {} twice, though it was written once", entry.id));
+            findings
+                .show(findings.duplicated, || format!("input: record {} twice, though it was written once", entry.id));
         }
     }
     for (id, _) in (0..).zip(&ledger.acknowledged).filter(|(_, acknowledged)| **acknowledged) {
         if !seen.contains(&id) {
             findings.lost += 1;
-            findings.show(|| format!("input: record {id} was acknowledged and is not there"));
+            findings.show(findings.lost, || format!("input: record {id} was acknowledged and is not there"));
         }
     }
 }
@@ -106,7 +108,7 @@ fn check_once(findings: &mut Findings, wanted: &HashMap<u64, u64>, output: &Outp
     for entry in output.entries {
         if !wanted.contains_key(&entry.id) || !is_as_made(entry) {
             findings.foreign += 1;
-            findings.show(|| format!("{}: nobody wrote {entry:?}", output.topic));
+            findings.show(findings.foreign, || format!("{}: nobody wrote {entry:?}", output.topic));
         } else {
             *found.entry(entry.id).or_default() += 1;
         }
@@ -118,7 +120,9 @@ fn check_once(findings: &mut Findings, wanted: &HashMap<u64, u64>, output: &Outp
         findings.lost += wanted.saturating_sub(found);
         findings.duplicated += found.saturating_sub(wanted);
         if found != wanted {
-            findings.show(|| format!("{}: record {id} is there {found} times and not {wanted}", output.topic));
+            findings.show(findings.lost + findings.duplicated, || {
+                format!("{}: record {id} is there {found} times and not {wanted}", output.topic)
+            });
         }
     }
 }
@@ -131,7 +135,7 @@ fn check_order(findings: &mut Findings, place: &HashMap<u64, usize>, output: &Ou
             && at < *before
         {
             findings.out_of_order += 1;
-            findings.show(|| {
+            findings.show(findings.out_of_order, || {
                 let (topic, key) = (output.topic, entry.key);
                 format!(
                     "{topic}: key k{key}: record {} at {}/{} stands behind record {} at {}/{}",
@@ -168,7 +172,7 @@ fn check_state(findings: &mut Findings, output: &Output<'_>) {
         if !fold.differs && (entry.total != Some(expected) || fold.partition != entry.partition) {
             fold.differs = true;
             findings.state_differences += 1;
-            findings.show(|| {
+            findings.show(findings.state_differences, || {
                 let (topic, at) = (output.topic, (entry.partition, entry.offset));
                 format!(
                     "{topic}: state of {key} after record {} at {}/{} is {:?} and not {expected:?}; the key is of partition {}",

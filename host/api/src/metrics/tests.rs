@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use millstream_checkpoint::Desired;
-use millstream_runtime::{CommitStatus, PipelineStatus, TaskStatus, WorkerStatus};
+use millstream_runtime::{CommitStatus, PipelineStatus, RestoreProgress, TaskStatus, WorkerStatus};
 
 use super::*;
 
@@ -34,6 +34,12 @@ fn view() -> StatusView {
         lag: BTreeMap::from([("payments".into(), 5)]),
         state_bytes: 4096,
         finished: false,
+        restoring: Some(RestoreProgress {
+            from: Some(100),
+            position: Some(143),
+            end: Some(200),
+            ..RestoreProgress::default()
+        }),
     };
     StatusView {
         desired: Desired::Running,

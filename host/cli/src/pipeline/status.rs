@@ -44,6 +44,19 @@ fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// What a task is doing.
+fn task_state(task: &Value) -> String {
+    let Some(restoring) = task.get("restoring").filter(|restoring| !restoring.is_null()) else {
+        let finished = task.get("finished").and_then(Value::as_bool) == Some(true);
+        return if finished { "finished" } else { "running" }.into();
+    };
+    let at = |name: &str| restoring.get(name).and_then(Value::as_i64);
+    match (at("position"), at("end")) {
+        (Some(position), Some(end)) => output::restoring(at("from").unwrap_or(0), position, end),
+        _ => "restoring".into(),
+    }
+}
+
 fn print(status: &Value) -> Result<()> {
     let state = text(status, "state");
     match status.get("reason").and_then(Value::as_str) {
@@ -85,7 +98,7 @@ fn print(status: &Value) -> Result<()> {
         output::line("")?;
         steps.print()?;
     }
-    let mut tasks = Table::new(&["stage", "partition", "worker", "lag", "state", "finished"]);
+    let mut tasks = Table::new(&["stage", "partition", "worker", "lag", "state", "task"]);
     for task in items(status, "tasks") {
         let lag = task.get("lag").and_then(Value::as_object);
         let lag: i64 = lag.map(|topics| topics.values().filter_map(Value::as_i64).sum()).unwrap_or_default();
@@ -95,7 +108,7 @@ fn print(status: &Value) -> Result<()> {
             number(task, "worker").to_string(),
             lag.to_string(),
             output::bytes(number(task, "state_bytes")),
-            if task.get("finished").and_then(Value::as_bool) == Some(true) { "yes" } else { "no" }.into(),
+            task_state(task),
         ]);
     }
     if !items(status, "tasks").is_empty() {

@@ -43,7 +43,11 @@ impl Progress {
         });
         self.last = Some((now, status.records_in, status.records_out));
         let (rate_in, rate_out) = rates.unwrap_or_default();
-        let reason = status.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = match (&status.reason, restores(status)) {
+            (Some(reason), _) => format!(": {reason}"),
+            (None, Some(restores)) => format!(", {restores}"),
+            (None, None) => String::new(),
+        };
         // What cannot be shown is not worth a failure.
         let _ = write!(
             io::stderr(),
@@ -64,6 +68,13 @@ impl Progress {
             self.shown = false;
         }
     }
+}
+
+/// How far all restores together are; `None` where there are none.
+fn restores(status: &PipelineStatus) -> Option<String> {
+    let restores: Vec<_> = status.tasks.iter().filter_map(|task| task.restoring.as_ref()?.passed()).collect();
+    let sum = |part: fn(&(u64, u64)) -> u64| i64::try_from(restores.iter().map(part).sum::<u64>()).unwrap_or(i64::MAX);
+    (!restores.is_empty()).then(|| output::restoring(0, sum(|(passed, _)| *passed), sum(|(_, all)| *all)))
 }
 
 impl Drop for Progress {

@@ -67,7 +67,7 @@ impl Scenario for KillPoint {
     }
 
     fn draw(&self, random: &mut StdRng) -> Box<dyn Trouble> {
-        AtPoint::draw(random, Deed::Kill, 5000..6000)
+        AtPoint::draw(random, Deed::Kill, 7000..9000)
     }
 }
 
