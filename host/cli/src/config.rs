@@ -2,13 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Result;
+use millstream_checkpoint::snapshots::SnapshotSettings;
 use millstream_log_kafka::{GroupProtocol, KafkaConfig};
 use millstream_pipeline::spec::{parse_byte_size, parse_duration};
+use millstream_runtime::SnapshotPace;
 use serde::Deserialize;
 
 use crate::{
@@ -28,6 +31,7 @@ struct File {
     host_id: Option<String>,
     kafka: Option<KafkaSection>,
     memory: MemorySection,
+    snapshots: Option<SnapshotSection>,
     guests: GuestSection,
     api: ApiSection,
 }
@@ -53,6 +57,16 @@ struct MemorySection {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
+struct SnapshotSection {
+    location: Option<String>,
+    interval: Option<String>,
+    bytes: Option<String>,
+    keep: Option<usize>,
+    upload_rate: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct GuestSection {
     component: Option<String>,
     memory: Option<String>,
@@ -70,6 +84,15 @@ struct ApiSection {
     stuck_after: Option<String>,
 }
 
+/// Where snapshots of state go, and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotConfig {
+    pub(crate) location: String,
+    pub(crate) pace: SnapshotPace,
+    pub(crate) keep: usize,
+    pub(crate) settings: SnapshotSettings,
+}
+
 /// Everything that a host is made of.
 #[derive(Debug)]
 pub(crate) struct HostConfig {
@@ -79,6 +102,8 @@ pub(crate) struct HostConfig {
     pub(crate) host_id: String,
     /// `None`: the embedded log.
     pub(crate) kafka: Option<KafkaConfig>,
+    /// `None`: no snapshots; recovery replays changelogs.
+    pub(crate) snapshots: Option<SnapshotConfig>,
     pub(crate) cache_bytes: usize,
     pub(crate) block_cache_bytes: usize,
     pub(crate) write_buffer_bytes: usize,
@@ -118,6 +143,7 @@ impl HostConfig {
             listen: file.listen.unwrap_or_else(|| "127.0.0.1:8080".into()),
             host_id: file.host_id.unwrap_or_else(host_name),
             kafka: kafka(args, file.kafka, &read)?,
+            snapshots: file.snapshots.map(|section| snapshots(section, &read)).transpose()?,
             cache_bytes,
             block_cache_bytes,
             write_buffer_bytes,
@@ -126,6 +152,25 @@ impl HostConfig {
             api,
         })
     }
+}
+
+fn snapshots(section: SnapshotSection, read: &Reader<'_>) -> Result<SnapshotConfig> {
+    let Some(location) = section.location else {
+        return Err(read.wrong("snapshots.location", "is missing: a directory, or a URL such as s3://bucket/prefix"));
+    };
+    let mut pace = SnapshotPace::default();
+    let (mut bytes, mut rate) = (usize::try_from(pace.bytes).unwrap_or(usize::MAX), 0);
+    read.duration(&mut pace.interval, "snapshots.interval", section.interval)?;
+    read.size(&mut bytes, "snapshots.bytes", section.bytes)?;
+    read.size(&mut rate, "snapshots.upload-rate", section.upload_rate)?;
+    pace.bytes = bytes as u64;
+    pace.least = pace.least.min(pace.interval);
+    let keep = section.keep.unwrap_or(3);
+    if keep == 0 {
+        return Err(read.wrong("snapshots.keep", "must be at least 1"));
+    }
+    let settings = SnapshotSettings { upload_bytes_per_second: NonZeroU64::new(rate as u64), ..Default::default() };
+    Ok(SnapshotConfig { location, pace, keep, settings })
 }
 
 fn read(path: &Path) -> Result<File> {
@@ -149,6 +194,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn refused(&self, setting: &str, text: &str, expected: &str) -> anyhow::Error {
         Failure::new(INVALID, format!("{}: {setting}: `{text}` is not {expected}", self.file)).into()
+    }
+
+    fn wrong(&self, setting: &str, what: &str) -> anyhow::Error {
+        Failure::new(INVALID, format!("{}: {setting} {what}", self.file)).into()
     }
 
     fn size(&self, into: &mut usize, setting: &str, text: Option<String>) -> Result<()> {

@@ -39,6 +39,7 @@ pub(crate) fn run(args: RunArgs, output: Output) -> Result<()> {
         host_id: config.host_id,
         operators: Arc::new(operators),
         sinks: parts.sinks,
+        snapshots: parts.snapshots,
         rules: Rules::default(),
         probe: None,
     };

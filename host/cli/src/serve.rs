@@ -54,6 +54,7 @@ async fn run(config: HostConfig, listen: &str, output: Output, probe: Option<Arc
         host_id: config.host_id,
         probe,
         sinks: parts.sinks,
+        snapshots: parts.snapshots,
         limits: config.api,
     });
     match output {

@@ -4,12 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use millstream_api::PluginLoader;
-use millstream_checkpoint::{Registry, RegistryError};
+use millstream_checkpoint::{Registry, RegistryError, snapshots::ObjectSnapshots};
 use millstream_log::{ErrorKind, Log, LogError};
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_log_kafka::KafkaLog;
 use millstream_pipeline::PipelineSpec;
-use millstream_runtime::{LocalFiles, SinkHost};
+use millstream_runtime::{LocalFiles, SinkHost, Snapshots};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_state_rocksdb::{RocksBackends, RocksConfig};
 use millstream_types::{Clock, SystemClock};
@@ -28,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) cache: Arc<CacheBudget>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sinks: Arc<dyn SinkHost>,
+    pub(crate) snapshots: Option<Snapshots>,
 }
 
 /// An error of a log with its exit code.
@@ -65,12 +66,28 @@ pub(crate) fn open(config: &HostConfig) -> Result<Parts> {
             ..RocksConfig::default()
         },
     )?;
+    let snapshots = match &config.snapshots {
+        Some(snapshots) => {
+            let store = ObjectSnapshots::open(&snapshots.location, &snapshots.settings)
+                .map_err(|error| Failure::new(INVALID, format!("snapshots: {error}")))?;
+            // What a crash left of copies is of no use.
+            let scratch = config.data_dir.join("copies");
+            if scratch.is_dir() {
+                std::fs::remove_dir_all(&scratch)?;
+            }
+            std::fs::create_dir_all(&scratch)?;
+            let (store, pace, keep) = (Arc::new(store), snapshots.pace, snapshots.keep);
+            Some(Snapshots { store, pace, keep, scratch, background: true })
+        }
+        None => None,
+    };
     Ok(Parts {
         log,
         backends: Arc::new(backends),
         cache: Arc::new(CacheBudget::new(config.cache_bytes)),
         clock: Arc::new(SystemClock),
         sinks: Arc::new(LocalFiles::new(config.data_dir.join("scratch"))),
+        snapshots,
     })
 }
 

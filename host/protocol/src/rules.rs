@@ -23,7 +23,7 @@ pub struct Rules {
 
 use Step::{
     AppendDeltas, ApplyDeltas, CloseTasks, CommitLog, FinishSinks, Flush, OpenConnectors, OpenStore, PrepareSinks,
-    ReadPositions, Release, RestoreChangelog, StartReading, SwitchVersions, WriteBack,
+    ReadPositions, Release, RestoreChangelog, StartReading, SwitchVersions, TakeSnapshots, WriteBack,
 };
 
 /// A commit. What sinks prepared is described in the state, so that it goes with the deltas; nothing counts
@@ -46,7 +46,7 @@ impl Rules {
             }
             Occasion::TaskAssigned => vec![OpenStore, RestoreChangelog, ReadPositions, OpenConnectors, StartReading],
             // Versions switch with nothing uncommitted, so that each commit belongs to one of them.
-            Occasion::CommitDue => [&self.commit()[..], &[SwitchVersions, WriteBack]].concat(),
+            Occasion::CommitDue => [&self.commit()[..], &[SwitchVersions, WriteBack, TakeSnapshots]].concat(),
             Occasion::Leaving => [&self.commit()[..], &[SwitchVersions, Flush]].concat(),
             // The next owner reads positions and changelogs from the moment of the release.
             Occasion::PartitionsRevoked => match self.mutation {

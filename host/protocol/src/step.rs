@@ -29,6 +29,8 @@ pub enum Step {
     SwitchVersions,
     /// Writes committed state into the stores, where it is due.
     WriteBack,
+    /// Copies stores, where that is due, and has the copies sent to where snapshots are kept.
+    TakeSnapshots,
     /// Writes committed state into the stores and makes it durable.
     Flush,
     /// Closes tasks; what they have uncommitted is dropped.
@@ -39,7 +41,7 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::OpenStore,
         Self::RestoreChangelog,
         Self::ReadPositions,
@@ -52,6 +54,7 @@ impl Step {
         Self::FinishSinks,
         Self::SwitchVersions,
         Self::WriteBack,
+        Self::TakeSnapshots,
         Self::Flush,
         Self::CloseTasks,
         Self::Release,
@@ -72,6 +75,7 @@ impl Step {
             Self::FinishSinks => "finish-sinks",
             Self::SwitchVersions => "switch-versions",
             Self::WriteBack => "write-back",
+            Self::TakeSnapshots => "take-snapshots",
             Self::Flush => "flush",
             Self::CloseTasks => "close-tasks",
             Self::Release => "release",

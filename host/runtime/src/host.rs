@@ -9,6 +9,8 @@ use millstream_protocol::{Probe, Rules};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, OperatorRef};
 
+use crate::Snapshots;
+
 /// Finds operators by name and version.
 pub trait OperatorResolver: Send + Sync {
     /// The operator with one step's configuration.
@@ -35,6 +37,8 @@ pub struct Host {
     pub operators: Arc<dyn OperatorResolver>,
     /// What sinks of files need.
     pub sinks: Arc<dyn SinkHost>,
+    /// Where snapshots of state go; `None`: there are none, and recovery replays changelogs.
+    pub snapshots: Option<Snapshots>,
     /// The protocol of commits and recovery; its default is the one that holds.
     pub rules: Rules,
     /// Is told of every step of the protocol, in tests.

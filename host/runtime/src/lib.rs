@@ -16,6 +16,7 @@ mod manual;
 mod metrics;
 mod opening;
 mod shared;
+mod snapshots;
 mod status;
 mod steps;
 mod supervisor;
@@ -30,8 +31,10 @@ pub use handle::{PipelineHandle, StartOptions, start};
 pub use host::{Host, OperatorResolver};
 pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
-pub use millstream_protocol::{Point, Probe, Rules};
+pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
+pub use snapshots::Snapshots;
 pub use status::{
-    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, StepStatus, SwapReport, TaskStatus, WorkerStatus,
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, SnapshotStatus, StepStatus, SwapReport,
+    TaskStatus, WorkerStatus,
 };
 pub use swap::SwapError;

@@ -12,6 +12,7 @@ use millstream_types::TopicPartition;
 use crate::{
     Failure, RestoreProgress, TaskStatus,
     shared::{Shared, TaskId},
+    snapshots::open_store,
     task::{Split, Task, TaskInput, sink_key, source_key},
     topology::Topology,
 };
@@ -71,9 +72,9 @@ impl<'a> Opening<'a> {
     }
 
     fn open_store(&mut self, shared: &Shared) -> Result<(), Failure> {
-        if self.task.changelog.is_some() {
+        if let Some(changelog) = &self.task.changelog {
             let store = format!("{}/{}", self.topology.plan.pipeline, self.task.name);
-            let backend = shared.host.backends.open(&store)?;
+            let backend = open_store(shared, &store, changelog)?;
             self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));
         }
         Ok(())

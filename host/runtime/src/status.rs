@@ -192,6 +192,8 @@ pub struct TaskStatus {
     pub state_bytes: u64,
     /// All of its bounded input is read and committed.
     pub finished: bool,
+    /// The last snapshot that this host took of its state.
+    pub snapshot: Option<SnapshotStatus>,
     /// How far its restore is; `None` once that is done.
     pub restoring: Option<RestoreProgress>,
 }
@@ -224,6 +226,21 @@ impl RestoreProgress {
         // Markers of later transactions may already be passed.
         Some((count(position).min(count(end)), count(end)))
     }
+}
+
+/// A snapshot that was taken of a task's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SnapshotStatus {
+    /// Its number among those of the task.
+    pub number: u64,
+    /// The changelog position that it reaches.
+    pub position: i64,
+    /// When the store was copied, milliseconds since 1970.
+    pub created_ms: i64,
+    /// Bytes of all of its files.
+    pub bytes: u64,
+    /// Bytes that were sent for it, since earlier ones did not have them.
+    pub new_bytes: u64,
 }
 
 /// What a swap did.

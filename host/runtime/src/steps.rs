@@ -99,6 +99,11 @@ impl Worker {
                     task.write_back(session, now, step == Step::Flush)?;
                 }
             }
+            Step::TakeSnapshots => {
+                for task in self.tasks.values_mut() {
+                    task.take_snapshot(&self.shared)?;
+                }
+            }
             Step::CloseTasks => self.close_tasks(round.partitions),
             Step::Release => session.release(round.partitions)?,
             // Those of a task: see `open_task`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use millstream_pipeline::plan::{InputKind, SinkKind};
-use millstream_protocol::Retries;
+use millstream_protocol::{Recovery, Retries};
 
 use crate::{Failure, PipelineState, StartOptions, shared::Shared, topology::Topology, worker::Worker};
 
@@ -120,10 +120,16 @@ fn run_workers(
                 if let Some(entry) = shared.workers.lock().get_mut(&worker) {
                     entry.alive = false;
                 }
-                if let Err(failure) = outcome {
-                    let leaving = (shared.is_stopping() && !finished) || shared.is_paused();
-                    match next_attempt(retries, shared, &failure) {
-                        Some(backoff) if !leaving => {
+                let leaving = (shared.is_stopping() && !finished) || shared.is_paused();
+                match outcome {
+                    Ok(()) => left.push(worker),
+                    // What it had not committed is dropped, and done again by whoever comes next.
+                    Err(failure) if leaving && shared.host.rules.after_step(failure.kind) != Recovery::Stop => {
+                        tracing::warn!(worker, reason = failure.reason, "a worker left without its last commit");
+                        left.push(worker);
+                    }
+                    Err(failure) => match next_attempt(retries, shared, &failure) {
+                        Some(backoff) => {
                             if std::mem::take(&mut finished) {
                                 // What the last commit was to complete is not complete.
                                 shared.stopping.store(false, Ordering::Release);
@@ -133,14 +139,12 @@ fn run_workers(
                             shared.set_reason(Some(failure.reason));
                             due.push((shared.now() + backoff, worker));
                         }
-                        _ => {
+                        None => {
                             failed.get_or_insert(failure);
                             shared.stopping.store(true, Ordering::Release);
                             shared.wake_workers();
                         }
-                    }
-                } else {
-                    left.push(worker);
+                    },
                 }
             }
             Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {}

@@ -11,6 +11,7 @@ use millstream_types::TopicPartition;
 use crate::{
     Failure, TaskStatus,
     shared::{Shared, TaskId},
+    snapshots::TaskSnapshots,
     topology::Topology,
     version::{StepVersion, VersionRecord, incompatibilities},
 };
@@ -33,6 +34,7 @@ pub(crate) struct Task {
     pub(crate) sinks: Vec<Option<Box<dyn SinkWriter>>>,
     /// Something happened since the last commit.
     pub(crate) dirty: bool,
+    snapshots: TaskSnapshots,
     wrote_back: Duration,
     flushed: Duration,
 }
@@ -66,6 +68,7 @@ impl Task {
             inputs,
             sinks: Vec::new(),
             dirty: false,
+            snapshots: TaskSnapshots::default(),
             wrote_back: Duration::ZERO,
             flushed: Duration::ZERO,
         }
@@ -75,6 +78,7 @@ impl Task {
     pub(crate) fn begin(&mut self, now: Duration) {
         self.wrote_back = now;
         self.flushed = now;
+        self.snapshots.begin(now);
     }
 
     /// Records a step's version as the one in force, after checking that it fits the stored state. Becomes
@@ -182,6 +186,7 @@ impl Task {
         let (keys, values) = state.take_delta();
         let changes = keys.len();
         if changes > 0 {
+            self.snapshots.count(keys.byte_size() + values.byte_size());
             session.append_changelog(changelog, &StateDelta { keys, values })?;
         }
         Ok(changes)
@@ -216,6 +221,26 @@ impl Task {
         }
         self.dirty = false;
         Ok(())
+    }
+
+    /// Takes a snapshot where one is due.
+    ///
+    /// # Errors
+    /// When the store cannot be copied.
+    pub(crate) fn take_snapshot(&mut self, shared: &Shared) -> Result<(), Failure> {
+        let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) else { return Ok(()) };
+        self.snapshots.take(shared, self.id.0, changelog, state).map_err(|failure| failure.context(&self.name))
+    }
+
+    /// Deletes some of the state that has expired; whether there was any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn sweep_expired(&mut self, now_ms: i64, budget: usize) -> Result<bool, Failure> {
+        let Some(state) = &mut self.state else { return Ok(false) };
+        let swept = state.sweep_expired(now_ms, budget).map_err(|error| at_task(&self.name, error))?;
+        self.dirty |= swept.deleted > 0;
+        Ok(swept.deleted > 0)
     }
 
     /// Writes committed state back when it is due, and lets the log forget what is durable below.
@@ -265,6 +290,7 @@ impl Task {
                 .collect(),
             state_bytes: self.state.as_ref().map_or(0, |state| state.size_bytes()),
             finished: !self.dirty && self.finished(),
+            snapshot: self.snapshots.last(),
             restoring: None,
         }
     }

@@ -30,6 +30,13 @@ const IDLE_POLL: Duration = Duration::from_millis(100);
 /// How often lag and positions are written to the status.
 const STATUS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How often expired state is looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Entries of a task's store that are looked at each time, so that a pass holds up records for some milliseconds
+/// at most.
+const SWEEP_ENTRIES: usize = 8_192;
+
 pub(crate) struct Worker {
     pub(crate) index: usize,
     /// Its name within the group.
@@ -47,6 +54,7 @@ pub(crate) struct Worker {
     pub(crate) uncommitted_since: Option<Duration>,
     pub(crate) uncommitted_bytes: usize,
     status_written: Duration,
+    swept: Duration,
 }
 
 impl Worker {
@@ -84,6 +92,7 @@ impl Worker {
             uncommitted_since: None,
             uncommitted_bytes: 0,
             status_written: now,
+            swept: now,
         };
         let outcome = worker.serve();
         if outcome.is_err() {
@@ -113,6 +122,9 @@ impl Worker {
                 return Ok(());
             }
             self.ask_sinks(Occasion::CommitDue, &[]);
+            if self.since(self.swept) >= SWEEP_INTERVAL {
+                self.sweep_expired()?;
+            }
             if self.commit_is_due() {
                 self.take_steps(Occasion::CommitDue, &[])?;
             }
@@ -203,6 +215,18 @@ impl Worker {
                 if has_all && !self.tasks.contains_key(&id) {
                     self.open_task(id)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes expired state, which the next commit makes durable. Also where nothing is read any more.
+    fn sweep_expired(&mut self) -> Result<(), Failure> {
+        self.swept = self.shared.now();
+        let now_ms = self.shared.host.clock.now_ms();
+        for task in self.tasks.values_mut() {
+            if task.sweep_expired(now_ms, SWEEP_ENTRIES)? {
+                self.uncommitted_since.get_or_insert(self.swept);
             }
         }
         Ok(())

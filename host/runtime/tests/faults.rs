@@ -5,8 +5,6 @@ mod harness;
 use harness::{Operators, World, assert_counted_once, counter, numbered};
 use millstream_log::memory::{Faults, MemoryLog};
 use millstream_runtime::{PipelineState, StartOptions};
-use millstream_state::{MemoryBackends, StateBackends};
-use std::sync::Arc;
 
 const PIPELINE: &str = "
 pipeline: counting
@@ -31,8 +29,7 @@ fn run(seed: u64) {
         poll_retriable: 0.01,
         poll_lost: 0.005,
     });
-    let backends: Arc<dyn StateBackends> = Arc::new(MemoryBackends::default());
-    let world = World { log, backends, operators: Operators::default().with(counter("count@1.0.0", "", 1)) };
+    let world = World { log, ..World::new(Operators::default().with(counter("count@1.0.0", "", 1))) };
     world.topic("in", 5);
     world.produce("in", numbered(6_000, 101));
     let status = world.start(PIPELINE, StartOptions { until_drained: true }).wait();

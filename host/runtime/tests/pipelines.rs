@@ -235,6 +235,27 @@ fn a_paused_pipeline_reads_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn a_pause_that_is_over_at_once_costs_no_worker() {
+    let world = counting_world(4, 100);
+    let pipeline = world.start(COUNT, StartOptions::default());
+    for _ in 0..20 {
+        pipeline.wait_until_running();
+        pipeline.pause();
+        pipeline.resume();
+    }
+    let began = std::time::Instant::now();
+    loop {
+        let status = pipeline.status();
+        if status.state == PipelineState::Running && status.workers.iter().filter(|worker| worker.alive).count() == 2 {
+            break;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{status:?}");
+        std::thread::yield_now();
+    }
+    pipeline.stop();
+}
+
+#[test]
 fn bounded_sources_run_to_completion_through_shuffles() {
     let world = World::new(Operators::default().with(counter("count@1.0.0", "", 1)));
     let yaml = "

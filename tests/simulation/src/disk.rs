@@ -1,6 +1,10 @@
 //! The local disk of a host, which a crash leaves as it was after some earlier write.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use millstream_state::{Entry, ScanVisitor, StateBackend, StateBackends, StateError};
 use millstream_types::BytesColumn;
@@ -23,16 +27,24 @@ struct Store {
     is_open: bool,
 }
 
+/// Copies of stores on their way to or from where snapshots are kept, by the directory that they would be in.
+pub(crate) type Copies = Arc<Mutex<BTreeMap<PathBuf, Contents>>>;
+
 /// The stores of one host.
 #[derive(Debug)]
 pub(crate) struct Disk {
     stores: Arc<Mutex<BTreeMap<String, Store>>>,
+    copies: Copies,
     scheduler: Arc<Scheduler>,
 }
 
 impl Disk {
     pub(crate) fn new(scheduler: Arc<Scheduler>) -> Self {
-        Self { stores: Arc::default(), scheduler }
+        Self { stores: Arc::default(), copies: Arc::default(), scheduler }
+    }
+
+    pub(crate) fn copies(&self) -> Copies {
+        self.copies.clone()
     }
 
     /// The host crashed: each store is as after one of the writes since its last flush.
@@ -69,19 +81,41 @@ impl StateBackends for Disk {
         if store.since_flush.is_empty() {
             store.since_flush.push(store.now.clone());
         }
-        let open = OpenStore { task: task.to_owned(), stores: self.stores.clone(), scheduler: self.scheduler.clone() };
-        Ok(Box::new(open))
+        Ok(Box::new(OpenStore {
+            task: task.to_owned(),
+            stores: self.stores.clone(),
+            copies: self.copies.clone(),
+            scheduler: self.scheduler.clone(),
+        }))
     }
 
     fn remove(&self, task: &str) -> Result<(), StateError> {
         self.stores.lock().remove(task);
         Ok(())
     }
+
+    fn install(&self, task: &str, from: &Path) -> Result<(), StateError> {
+        disk_point(&self.scheduler, "install a snapshot");
+        let copy = self.copies.lock().remove(from);
+        let copy = copy.ok_or_else(|| StateError::Misuse(format!("there is no copy in {}", from.display())))?;
+        let mut stores = self.stores.lock();
+        let store = stores.entry(task.to_owned()).or_default();
+        if store.is_open {
+            return Err(StateError::InUse(format!("the state of task {task} is open")));
+        }
+        *store = Store { since_flush: vec![copy.clone()], now: copy, is_open: false };
+        Ok(())
+    }
+
+    fn path_of(&self, _task: &str) -> Option<PathBuf> {
+        None
+    }
 }
 
 struct OpenStore {
     task: String,
     stores: Arc<Mutex<BTreeMap<String, Store>>>,
+    copies: Copies,
     scheduler: Arc<Scheduler>,
 }
 
@@ -144,6 +178,19 @@ impl StateBackend for OpenStore {
             store.since_flush = vec![store.now.clone()];
             store.now.position
         })
+    }
+
+    fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
+        disk_point(&self.scheduler, "copy a store");
+        let copy = self.with(|store| {
+            store.since_flush = vec![store.now.clone()];
+            store.now.clone()
+        })?;
+        let position = copy.position;
+        if position.is_some() {
+            self.copies.lock().insert(into.to_owned(), copy);
+        }
+        Ok(position)
     }
 
     fn size_bytes(&self) -> u64 {

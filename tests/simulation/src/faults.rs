@@ -21,6 +21,8 @@ pub struct Faults {
     pub answer_lost: f64,
     /// Events of the group come later than records.
     pub late_rebalance: f64,
+    /// The store of snapshots does not answer, or keeps a damaged one.
+    pub snapshot_lost: f64,
     /// Somebody else goes on where nobody has to.
     pub switch: f64,
 }
@@ -40,6 +42,7 @@ impl Faults {
             request_lost: rate(0.05),
             answer_lost: rate(0.05),
             late_rebalance: rate(0.5),
+            snapshot_lost: rate(0.5),
             switch: 0.3,
         }
     }

@@ -22,6 +22,7 @@ mod faults;
 mod input;
 mod operators;
 mod scheduler;
+mod snapshots;
 mod world;
 
 pub use checker::Violation;

@@ -174,6 +174,13 @@ impl Scheduler {
         self.inner.lock().host_down.insert(host, false).unwrap_or(false)
     }
 
+    /// Whether the store of snapshots does not answer.
+    pub(crate) fn loses_snapshot(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let probability = inner.faults.snapshot_lost;
+        inner.random.random_bool(probability)
+    }
+
     /// Every actor of a host dies at its next turn.
     pub(crate) fn doom(&self, host: usize) {
         let mut inner = self.inner.lock();

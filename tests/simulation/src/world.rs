@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use millstream_log::{
@@ -14,8 +15,8 @@ use millstream_log::{
     simulated::{Breakages, SimulatedConfig, SimulatedLog},
 };
 use millstream_pipeline::plan::Plan;
-use millstream_protocol::{Recovery, Rules};
-use millstream_runtime::{Host, LocalFiles, ManualPipeline, OperatorResolver};
+use millstream_protocol::{Recovery, Rules, SnapshotPace};
+use millstream_runtime::{Host, LocalFiles, ManualPipeline, OperatorResolver, Snapshots};
 use millstream_state::CacheBudget;
 use millstream_types::OperatorRef;
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ use crate::{
     input::{self, Record},
     operators::Operators,
     scheduler::{Counts, Crash, GivenUp, Scheduler},
+    snapshots::{Shelf, SimulatedSnapshots},
 };
 
 const INPUT: &str = "in";
@@ -51,6 +53,9 @@ batch: { records: 4 }
 /// As in production, so that they relate to the intervals of write-backs and flushes as there.
 const TRANSACTION_TIMEOUT_MS: i64 = 15_000;
 const SESSION_TIMEOUT_MS: i64 = 10_000;
+
+const SNAPSHOT_PACE: SnapshotPace =
+    SnapshotPace { interval: Duration::from_secs(5), bytes: 2_000, least: Duration::from_secs(1) };
 
 /// How a run is set up.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +108,7 @@ struct World {
     plan: Plan,
     workers: usize,
     first_operator: &'static str,
+    shelf: Shelf,
     is_ending: AtomicBool,
     swaps: AtomicUsize,
 }
@@ -178,6 +184,7 @@ fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &S
         plan,
         workers: random.random_range(1..3),
         first_operator,
+        shelf: Shelf::default(),
         is_ending: AtomicBool::new(false),
         swaps: AtomicUsize::new(0),
     };
@@ -227,6 +234,17 @@ impl World {
             host_id: format!("host{host}"),
             operators: Arc::new(Operators),
             sinks: Arc::new(LocalFiles::new(std::env::temp_dir())),
+            snapshots: Some(Snapshots {
+                store: Arc::new(SimulatedSnapshots {
+                    shelf: self.shelf.clone(),
+                    copies: place.disk.copies(),
+                    scheduler: self.scheduler.clone(),
+                }),
+                pace: SNAPSHOT_PACE,
+                keep: 2,
+                scratch: "copies".into(),
+                background: false,
+            }),
             rules: self.rules,
             probe: Some(self.scheduler.clone()),
         };

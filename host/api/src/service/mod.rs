@@ -20,7 +20,7 @@ use std::{
 
 use millstream_checkpoint::{Refusal, Registry, RegistryError};
 use millstream_log::{ErrorKind, Log, LogError};
-use millstream_runtime::{Host, Probe, Rules, SinkHost};
+use millstream_runtime::{Host, Probe, Rules, SinkHost, Snapshots};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, PipelineName};
 use parking_lot::RwLock;
@@ -74,6 +74,8 @@ pub struct ServerParts {
     pub clock: Arc<dyn Clock>,
     /// Stable name of this host within every group.
     pub host_id: String,
+    /// Where snapshots of state go.
+    pub snapshots: Option<Snapshots>,
     /// Is told of every step of the protocol, in tests.
     pub probe: Option<Arc<dyn Probe>>,
     /// What sinks of files need.
@@ -105,6 +107,7 @@ impl Server {
             host_id: parts.host_id,
             operators: plugins.clone(),
             sinks: parts.sinks,
+            snapshots: parts.snapshots,
             rules: Rules::default(),
             probe: parts.probe,
         };

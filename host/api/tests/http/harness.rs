@@ -227,6 +227,7 @@ impl Harness {
             cache: Arc::new(CacheBudget::new(1 << 20)),
             clock: Arc::new(SystemClock),
             host_id: "test".into(),
+            snapshots: None,
             probe: None,
             sinks: Arc::new(millstream_runtime::LocalFiles::new(std::env::temp_dir())),
             limits: Limits {

@@ -10,9 +10,9 @@ use millstream_operator::{
     RecordFailure, StateChange, StateSlot,
 };
 use millstream_pipeline::{OperatorCatalog, parse, plan};
-use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rules, StartOptions, start};
+use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rules, Snapshots, StartOptions, start};
 use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateDeclaration, StateHandle, StateKind};
-use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch, RecordRef, SystemClock};
+use millstream_types::{BytesColumn, Clock, Digest, OperatorRef, RecordBatch, RecordRef, SystemClock};
 
 pub type Logic =
     Arc<dyn Fn(&ProcessInput<'_>, &mut StateSlot, &str) -> Result<ProcessOutput, OperatorError> + Send + Sync>;
@@ -67,6 +67,11 @@ pub fn pass(input: &ProcessInput<'_>) -> ProcessOutput {
 pub fn counter(name: &str, prefix: &'static str, schema_version: u32) -> Native {
     let state =
         StateDeclaration { name: "count".into(), kind: StateKind::Value, schema_version, ttl: None, prefetch: true };
+    counter_of(name, prefix, state)
+}
+
+/// As [`counter`], with another declaration of its state.
+pub fn counter_of(name: &str, prefix: &'static str, state: StateDeclaration) -> Native {
     let description =
         OperatorDescription { outputs: vec!["main".into()], states: vec![state.clone()], ..Default::default() };
     let logic: Logic = Arc::new(move |input, slot, step| {
@@ -150,11 +155,19 @@ pub struct World {
     pub log: MemoryLog,
     pub backends: Arc<dyn StateBackends>,
     pub operators: Operators,
+    pub clock: Arc<dyn Clock>,
+    pub snapshots: Option<Snapshots>,
 }
 
 impl World {
     pub fn new(operators: Operators) -> Self {
-        Self { log: MemoryLog::new(), backends: Arc::new(MemoryBackends::default()), operators }
+        Self {
+            log: MemoryLog::new(),
+            backends: Arc::new(MemoryBackends::default()),
+            operators,
+            clock: Arc::new(SystemClock),
+            snapshots: None,
+        }
     }
 
     /// The same log, and stores that lost everything, as on another machine.
@@ -196,10 +209,11 @@ impl World {
             log: Arc::new(self.log.clone()),
             backends: self.backends.clone(),
             cache: Arc::new(CacheBudget::new(16 << 20)),
-            clock: Arc::new(SystemClock),
+            clock: self.clock.clone(),
             host_id: "test".into(),
             operators: Arc::new(self.operators.clone()),
             sinks: Arc::new(LocalFiles::new(std::env::temp_dir())),
+            snapshots: self.snapshots.clone(),
             rules: Rules::default(),
             probe: None,
         }

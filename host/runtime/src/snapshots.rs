@@ -1,0 +1,257 @@
+//! Snapshots of tasks: workers take them, a thread sends them, and a task that is opened begins with one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use millstream_pipeline::plan::StageIndex;
+use millstream_protocol::{RestoreFrom, SnapshotPace, restore_plan};
+use millstream_state::{
+    StateBackend, TaskState,
+    snapshot::{SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator, SnapshotState, SnapshotStore},
+};
+use millstream_types::TopicPartition;
+use parking_lot::Mutex;
+
+use crate::{Failure, SnapshotStatus, shared::Shared};
+
+/// A snapshot takes the place of a local store only where it saves the replay of more changes than this: to
+/// replay them takes about as long as to ask for it.
+const WORTH: i64 = 100_000;
+
+/// Where snapshots go, and how often they are taken.
+#[derive(Clone)]
+pub struct Snapshots {
+    /// Keeps them.
+    pub store: Arc<dyn SnapshotStore>,
+    /// How often.
+    pub pace: SnapshotPace,
+    /// How many of each task are kept.
+    pub keep: usize,
+    /// A directory for copies on their way, on the file system of the stores, so that large files are linked.
+    pub scratch: PathBuf,
+    /// Whether they are sent by a thread of their own. Otherwise the worker waits, as simulations need it.
+    pub background: bool,
+}
+
+/// What a task knows of its snapshots.
+#[derive(Default)]
+pub(crate) struct TaskSnapshots {
+    /// When the last one was taken.
+    taken: Duration,
+    /// Bytes that went to the changelog since.
+    bytes: u64,
+    /// One is on its way.
+    is_saving: Arc<AtomicBool>,
+    last: Arc<Mutex<Option<SnapshotStatus>>>,
+}
+
+impl TaskSnapshots {
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.taken = now;
+    }
+
+    /// So many bytes more went to the changelog.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn last(&self) -> Option<SnapshotStatus> {
+        self.last.lock().clone()
+    }
+
+    /// Takes a snapshot where one is due. What goes wrong with it is told and changes nothing else: the
+    /// changelog still has everything.
+    pub(crate) fn take(
+        &mut self,
+        shared: &Shared,
+        stage: StageIndex,
+        changelog: &TopicPartition,
+        state: &mut TaskState,
+    ) -> Result<(), Failure> {
+        let Some(snapshots) = &shared.host.snapshots else { return Ok(()) };
+        let now = shared.now();
+        let since = now.saturating_sub(self.taken);
+        if self.is_saving.load(Ordering::Acquire) || !snapshots.pace.is_due(since, self.bytes) {
+            return Ok(());
+        }
+        let Some(about) = about(shared, stage, changelog) else { return Ok(()) };
+        let task = format!("{}/{}/{}", about.pipeline, about.stage, about.partition);
+        let copy = snapshots.scratch.join(format!("save-{}", task.replace('/', "+")));
+        remove(&copy);
+        self.taken = now;
+        let Some(position) = state.checkpoint(&copy)? else { return Ok(()) };
+        self.bytes = 0;
+        let save = Save {
+            snapshots: snapshots.clone(),
+            task,
+            copy,
+            position,
+            about,
+            is_saving: self.is_saving.clone(),
+            last: self.last.clone(),
+        };
+        self.is_saving.store(true, Ordering::Release);
+        if snapshots.background {
+            let spawned = thread::Builder::new().name("snapshot".into()).spawn(move || save.run());
+            if let Err(error) = spawned {
+                self.is_saving.store(false, Ordering::Release);
+                tracing::warn!(%error, "no thread for a snapshot");
+            }
+        } else {
+            save.run();
+        }
+        Ok(())
+    }
+}
+
+/// A copy on its way.
+struct Save {
+    snapshots: Snapshots,
+    task: String,
+    copy: PathBuf,
+    position: i64,
+    about: SnapshotAbout,
+    is_saving: Arc<AtomicBool>,
+    last: Arc<Mutex<Option<SnapshotStatus>>>,
+}
+
+impl Save {
+    fn run(&self) {
+        let store = &self.snapshots.store;
+        match store.save(&self.task, &self.copy, self.position, &self.about) {
+            Ok(info) => {
+                tracing::info!(task = self.task, number = info.number, position = info.position, "kept a snapshot");
+                *self.last.lock() = Some(SnapshotStatus {
+                    number: info.number,
+                    position: info.position,
+                    created_ms: info.about.created_ms,
+                    bytes: info.size_bytes(),
+                    new_bytes: info.new_bytes(),
+                });
+                if let Err(error) = store.collect_garbage(self.about.pipeline.as_str(), self.snapshots.keep) {
+                    tracing::warn!(task = self.task, %error, "old snapshots were not collected");
+                }
+            }
+            // The task went elsewhere meanwhile.
+            Err(error @ SnapshotError::Superseded { .. }) => {
+                tracing::debug!(task = self.task, %error, "a late snapshot")
+            }
+            Err(error) => {
+                tracing::warn!(task = self.task, %error, "a snapshot was not kept; the next one is tried when it is due");
+            }
+        }
+        remove(&self.copy);
+        self.is_saving.store(false, Ordering::Release);
+    }
+}
+
+fn about(shared: &Shared, stage: StageIndex, changelog: &TopicPartition) -> Option<SnapshotAbout> {
+    let operators = shared.versions.read();
+    let operators = operators.iter().filter(|((of, _), _)| *of == stage).map(|(_, version)| SnapshotOperator {
+        step: version.step.clone(),
+        operator: version.label(),
+        digest: version.factory.digest(),
+        states: (version.factory.description().states.iter())
+            .map(|state| SnapshotState {
+                name: state.name.clone(),
+                kind: state.kind,
+                schema_version: state.schema_version,
+                ttl_ms: state.ttl.and_then(|ttl| u64::try_from(ttl.as_millis()).ok()),
+            })
+            .collect(),
+    });
+    Some(SnapshotAbout {
+        pipeline: shared.plan.pipeline.clone(),
+        stage: shared.plan.stages.get(stage.0)?.name.clone(),
+        partition: changelog.partition,
+        changelog: changelog.topic.to_string(),
+        created_ms: shared.host.clock.now_ms(),
+        operators: operators.collect(),
+    })
+}
+
+/// Opens the store of `task`, with a snapshot in its place where that is much nearer to the changelog's end.
+///
+/// # Errors
+/// When the store cannot be opened, or neither it nor a snapshot reaches what is left of the changelog.
+pub(crate) fn open_store(
+    shared: &Shared,
+    task: &str,
+    changelog: &TopicPartition,
+) -> Result<Box<dyn StateBackend>, Failure> {
+    let backends = &shared.host.backends;
+    let backend = backends.open(task)?;
+    let Some(snapshots) = &shared.host.snapshots else { return Ok(backend) };
+    let info = shared.host.log.topic(&changelog.topic)?;
+    let bounds = info.and_then(|info| info.offsets.get(changelog.partition as usize).copied());
+    let Some((first, end)) = bounds else { return Ok(backend) };
+    let local = backend.position();
+    if local.is_some_and(|local| local >= first && end.saturating_sub(local) <= WORTH) || end == 0 {
+        return Ok(backend);
+    }
+    let mut kept = match snapshots.store.list(task) {
+        Ok(kept) => kept,
+        Err(error) => return without(&error, task, backend),
+    };
+    while !kept.is_empty() {
+        let positions: Vec<i64> = kept.iter().map(|snapshot| snapshot.position).collect();
+        let Ok(RestoreFrom::Snapshot(newest)) = restore_plan(local, &positions, first, end, true, WORTH) else { break };
+        let snapshot = kept.remove(newest);
+        let copy = snapshots.scratch.join(format!("fetch-{}", task.replace('/', "+")));
+        let reuse = backends.path_of(task).unwrap_or_default();
+        match snapshots.store.fetch(&snapshot, &copy, &reuse) {
+            Ok(()) => {
+                drop(backend);
+                return install(shared, task, &snapshot, &copy);
+            }
+            Err(error @ (SnapshotError::Corrupt { .. } | SnapshotError::Gone { .. })) => {
+                tracing::warn!(task, number = snapshot.number, %error, "a snapshot cannot be used; trying the one before");
+            }
+            Err(error) => return without(&error, task, backend),
+        }
+    }
+    Ok(backend)
+}
+
+fn install(
+    shared: &Shared,
+    task: &str,
+    snapshot: &SnapshotInfo,
+    copy: &Path,
+) -> Result<Box<dyn StateBackend>, Failure> {
+    shared.host.backends.install(task, copy)?;
+    tracing::info!(task, number = snapshot.number, position = snapshot.position, "restores from a snapshot");
+    Ok(shared.host.backends.open(task)?)
+}
+
+/// The changelog has everything that snapshots have, so that recovery goes on without them, if slower.
+fn without(
+    error: &SnapshotError,
+    task: &str,
+    backend: Box<dyn StateBackend>,
+) -> Result<Box<dyn StateBackend>, Failure> {
+    match error {
+        SnapshotError::Foreign { .. } | SnapshotError::Format { .. } => Err(Failure::stop(error.to_string())),
+        _ => {
+            tracing::warn!(task, %error, "snapshots cannot be used; the changelog is replayed instead");
+            Ok(backend)
+        }
+    }
+}
+
+fn remove(directory: &Path) {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(directory = %directory.display(), %error, "a copy cannot be removed");
+        }
+        _ => {}
+    }
+}
