@@ -157,7 +157,8 @@ impl Host {
 
     /// Whether it has just stopped itself. It then counts as frozen.
     pub fn has_stopped_itself(&mut self) -> bool {
-        let stopped = self.armed == Some(Deed::Stop) && self.process.as_ref().is_some_and(Process::is_stopped);
+        let expected = self.armed == Some(Deed::Stop) && self.frozen.is_none();
+        let stopped = expected && self.process.as_ref().is_some_and(Process::is_stopped);
         if stopped {
             (self.armed, self.frozen) = (None, Some(Instant::now()));
         }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::{
@@ -114,21 +114,33 @@ fn trouble(cluster: &mut Cluster, schedule: Vec<Appointment>) -> Result<()> {
     let began = Instant::now();
     let mut due = schedule.into_iter().peekable();
     let mut ongoing = BinaryHeap::new();
+    let mut late = Vec::new();
+    let mut moved = began;
     while due.peek().is_some() || !ongoing.is_empty() {
         while let Some(mut appointment) = due.next_if(|next: &Appointment| began.elapsed() >= next.at) {
             let begun = appointment.trouble.begin(cluster)?;
             let word = if begun { "begins" } else { "finds nothing to do" };
             cluster.journal.note(format_args!("{} {word}: {:?}", appointment.scenario, appointment.trouble))?;
+            moved = Instant::now();
             if begun {
                 ongoing.push(Ongoing { until: Instant::now() + appointment.trouble.lasts(), appointment });
             }
         }
         while ongoing.peek().is_some_and(|first: &Ongoing| first.until <= Instant::now()) {
-            if let Some(Ongoing { mut appointment, .. }) = ongoing.pop() {
-                appointment.trouble.end(cluster)?;
+            let Some(Ongoing { until, mut appointment }) = ongoing.pop() else { continue };
+            if appointment.trouble.end(cluster)? {
                 cluster.journal.note(format_args!("{} ends", appointment.scenario))?;
+                moved = Instant::now();
+            } else {
+                late.push(Ongoing { until, appointment });
             }
         }
+        if moved.elapsed() > STILL
+            && let Some(late) = late.first()
+        {
+            bail!("{} does not come to its end: {:?}", late.appointment.scenario, late.appointment.trouble);
+        }
+        ongoing.extend(late.drain(..));
         cluster.tend()?;
         rest(TICK)?;
     }

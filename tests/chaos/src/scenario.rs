@@ -43,11 +43,11 @@ pub trait Trouble: Debug {
     /// When it cannot be done.
     fn begin(&mut self, cluster: &mut Cluster) -> Result<bool>;
 
-    /// Takes it back.
+    /// Takes it back. False: that takes longer, and it is asked again; it never waits, since others are due meanwhile.
     ///
     /// # Errors
     /// When that cannot be done.
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()>;
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool>;
 }
 
 /// Every scenario.

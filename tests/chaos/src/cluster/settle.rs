@@ -74,7 +74,7 @@ impl Cluster {
         if !host.was_full {
             bail!("the pipeline gave up on {}: {reason}", host.name);
         }
-        let answer = host.client().map(|client| client.act(pipeline::NAME, "start"));
+        let answer = host.client().map(|client| client.act(pipeline::NAME, "start").map(|answer| answer.status));
         self.journal.counts.helped += 1;
         self.journal.note(format_args!("host-{number} gave up: {reason}; started by hand: {answer:?}"))
     }

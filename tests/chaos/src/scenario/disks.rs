@@ -63,8 +63,9 @@ impl Trouble for Full {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
-        cluster.host(number)?.free_disk()
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
+        cluster.host(number)?.free_disk()?;
+        Ok(true)
     }
 }

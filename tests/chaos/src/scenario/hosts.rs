@@ -10,7 +10,6 @@ use crate::{
     broker::SESSION_TIMEOUT_MS,
     cluster::{Cluster, TRANSACTION_TIMEOUT_MS},
     host::Host,
-    patience::{Seen, wait},
 };
 
 /// SIGKILL, and a start a little later, sometimes without the state on disk.
@@ -56,15 +55,16 @@ impl Trouble for Killed {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
         let host = cluster.host(number)?;
         // Something else may have started it meanwhile.
         if self.wipe && !host.runs() {
             host.wipe_state()?;
             cluster.journal.counts.wipes += 1;
         }
-        cluster.revive(number)
+        cluster.revive(number)?;
+        Ok(true)
     }
 }
 
@@ -106,21 +106,21 @@ impl Trouble for Stopped {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
-        until_gone(cluster, number)?;
-        cluster.revive(number)
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
+        let gone = is_gone(cluster, number)?;
+        if gone {
+            cluster.revive(number)?;
+        }
+        Ok(gone)
     }
 }
 
-/// Waits until a host that was asked to end has ended, which it cannot while it is frozen.
-pub(super) fn until_gone(cluster: &mut Cluster, number: usize) -> Result<()> {
-    cluster.host(number)?.thaw()?;
-    wait("a host that was asked to end has ended", || {
-        cluster.tend()?;
-        let host = cluster.host(number)?;
-        Ok(if host.leaving { Seen::NotYet(()) } else { Seen::There(()) })
-    })
+/// Whether a host that was asked to end has ended, which it cannot while it is frozen.
+pub(super) fn is_gone(cluster: &mut Cluster, number: usize) -> Result<bool> {
+    let host = cluster.host(number)?;
+    host.thaw()?;
+    Ok(!host.leaving)
 }
 
 /// SIGSTOP for less than any time-out.
@@ -188,13 +188,13 @@ impl Trouble for Frozen {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
         // It may have been killed in its sleep.
         if cluster.host(number).and_then(Host::thaw)?.is_some() {
             let counts = &mut cluster.journal.counts;
             *(if self.is_zombie() { &mut counts.zombies } else { &mut counts.freezes }) += 1;
         }
-        Ok(())
+        Ok(true)
     }
 }

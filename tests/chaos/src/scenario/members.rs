@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rand::{Rng, rngs::StdRng};
 
-use super::{Scenario, Trouble, hosts::until_gone, without_kafka};
+use super::{Scenario, Trouble, hosts::is_gone, without_kafka};
 use crate::cluster::{Cluster, Ground};
 
 /// A host more, or one less.
@@ -62,8 +62,8 @@ impl Trouble for Scaled {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        self.leaving.map_or(Ok(()), |number| until_gone(cluster, number))
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        self.leaving.map_or(Ok(true), |number| is_gone(cluster, number))
     }
 }
 
@@ -104,7 +104,8 @@ impl Trouble for BrokerKilled {
         Ok(killed)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        cluster.broker.as_mut().context("there is no broker")?.start()
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        cluster.broker.as_mut().context("there is no broker")?.start()?;
+        Ok(true)
     }
 }

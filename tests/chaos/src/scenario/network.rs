@@ -63,15 +63,15 @@ impl Trouble for Broken {
         Ok(true)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
         if let Some(link) = &cluster.host(number)?.link {
             if self.reset {
                 link.reset();
             }
             link.set(Mode::Pass);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

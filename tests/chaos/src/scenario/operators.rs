@@ -83,7 +83,11 @@ impl Trouble for Swapping {
         Ok(!self.running.is_empty())
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        // Each answer is waited for ten seconds at most, so that this comes to an end.
+        if self.running.iter().any(|running| !running.is_finished()) {
+            return Ok(false);
+        }
         for running in self.running.drain(..) {
             for outcome in running.join().map_err(|_| anyhow!("a swap panicked"))? {
                 match outcome {
@@ -98,7 +102,7 @@ impl Trouble for Swapping {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -108,8 +108,8 @@ impl Trouble for AtPoint {
         Ok(armed)
     }
 
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let Some(number) = self.host else { return Ok(()) };
+    fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
+        let Some(number) = self.host else { return Ok(true) };
         cluster.host(number).and_then(Host::thaw)?;
         // It never came there; nothing of this round may happen in the next one.
         if cluster.host(number)?.armed.take().is_some() {
@@ -117,6 +117,6 @@ impl Trouble for AtPoint {
             cluster.journal.counts.kills += 1;
             cluster.revive(number)?;
         }
-        Ok(())
+        Ok(true)
     }
 }
