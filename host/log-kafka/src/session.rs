@@ -89,6 +89,13 @@ impl KafkaSession {
         })
     }
 
+    /// Ends what is open, but waits no longer for a broker that is away than whoever asks a process to stop.
+    fn abort_and_leave(&mut self) {
+        if std::mem::take(&mut self.open) && self.dead.is_none() {
+            Transaction::new(self.outbox.producer(), self.config.transaction_timeout).abort_and_leave();
+        }
+    }
+
     fn alive(&self) -> Result<(), LogError> {
         self.dead.clone().map_or(Ok(()), Err)
     }
@@ -292,9 +299,7 @@ impl LogSession for KafkaSession {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), LogError> {
-        if self.open && self.dead.is_none() {
-            self.abort()?;
-        }
+        self.abort_and_leave();
         let leaving = self.group.leaving();
         drop(self);
         if leaving.is_some_and(|leaving| leaving.recv_timeout(LEAVE_PATIENCE).is_err()) {
@@ -307,9 +312,7 @@ impl LogSession for KafkaSession {
 /// A session that is dropped in the middle would hold up readers until its transaction times out.
 impl Drop for KafkaSession {
     fn drop(&mut self) {
-        if self.open && self.dead.is_none() {
-            Transaction::new(self.outbox.producer(), self.config.transaction_timeout).abort_and_leave();
-        }
+        self.abort_and_leave();
     }
 }
 

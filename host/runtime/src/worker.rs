@@ -99,11 +99,6 @@ impl Worker {
             worker.shared.tasks.lock().retain(|_, status| status.worker != index);
         }
         worker.tasks.clear();
-        if outcome.is_err()
-            && let Err(error) = worker.session.abort()
-        {
-            tracing::debug!(worker = index, %error, "the transaction could not be aborted; the log will time it out");
-        }
         let closed = worker.session.close();
         outcome?;
         closed.map_err(Failure::from)
