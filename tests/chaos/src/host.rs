@@ -73,6 +73,8 @@ pub struct Host {
     pub was_full: bool,
     /// What its process will do to itself, and has not done yet.
     pub armed: Option<Deed>,
+    /// How often it was started, which tells one of its processes from another.
+    pub starts: u64,
     process: Option<Process>,
     filler: Option<PathBuf>,
     disk: Option<SmallDisk>,
@@ -114,6 +116,7 @@ impl Host {
             link,
             was_full: false,
             armed: None,
+            starts: 0,
             process: None,
             filler: None,
             disk,
@@ -152,6 +155,7 @@ impl Host {
         let mut command = millstream_tests::clean(command);
         self.process = Some(Process::start_server(command.args(&self.arguments), &self.log)?);
         (self.frozen, self.leaving, self.again_at, self.armed) = (None, false, None, None);
+        self.starts += 1;
         Ok(())
     }
 

@@ -116,7 +116,7 @@ fn start(args: &Args) -> Result<ExitCode> {
     let scenarios = chosen(args, &ground)?;
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() % 1_000_000);
     let directory = tempfile::Builder::new().prefix("millstream-chaos-").tempdir()?.keep();
-    println!("{} rounds from seed {seed}; logs are in {}", args.rounds, directory.display());
+    println!("rounds: {}, from seed {seed}; logs are in {}", args.rounds, directory.display());
 
     let began = Instant::now();
     let log = if args.kafka { "kafka" } else { "embedded" };

@@ -9,7 +9,7 @@ use rand::{Rng, rngs::StdRng};
 use super::{Scenario, Trouble};
 use crate::{
     cluster::{Cluster, Ground},
-    host::{Deed, Host},
+    host::Deed,
 };
 
 /// SIGKILL of itself before or after a step, and a start right after it.
@@ -26,6 +26,8 @@ struct AtPoint {
     point: String,
     lasts: Duration,
     host: Option<usize>,
+    /// Which process of the host it is.
+    start: u64,
 }
 
 impl AtPoint {
@@ -40,6 +42,7 @@ impl AtPoint {
             point: format!("{side}-{}:{count}", step.name()),
             lasts: Duration::from_millis(random.random_range(lasts_ms)),
             host: None,
+            start: 0,
         })
     }
 }
@@ -104,16 +107,21 @@ impl Trouble for AtPoint {
         let host = cluster.host(number)?;
         host.kill()?;
         let armed = host.start_armed(self.deed, &self.point)?;
+        self.start = host.starts;
         cluster.journal.counts.kills += 1;
         Ok(armed)
     }
 
     fn end(&mut self, cluster: &mut Cluster) -> Result<bool> {
         let Some(number) = self.host else { return Ok(true) };
-        cluster.host(number).and_then(Host::thaw)?;
+        let host = cluster.host(number)?;
+        if host.starts != self.start {
+            return Ok(true);
+        }
+        host.thaw()?;
         // It never came there; nothing of this round may happen in the next one.
-        if cluster.host(number)?.armed.take().is_some() {
-            cluster.host(number)?.kill()?;
+        if host.armed.take().is_some() {
+            host.kill()?;
             cluster.journal.counts.kills += 1;
             cluster.revive(number)?;
         }
