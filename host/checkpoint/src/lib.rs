@@ -19,6 +19,7 @@
 mod decision;
 mod entry;
 mod error;
+mod file_store;
 mod format;
 mod location;
 mod registry;
@@ -28,6 +29,7 @@ mod storage;
 
 pub use entry::{Desired, Entry, LogRecord, SpecFormat};
 pub use error::{Refusal, RegistryError};
+pub use file_store::{FileStoreError, FileStores, UrlFiles};
 pub use registry::{ApplyOutcome, PluginMeta, PutOutcome, Registry, SpecDocument, digest_of};
 pub use state::{FoldError, PipelineRecord, PluginRecord, RegistryState};
 

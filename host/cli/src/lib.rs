@@ -16,6 +16,7 @@ mod project;
 mod run;
 mod serve;
 mod signals;
+mod sinks;
 mod topic;
 mod wiring;
 

@@ -9,7 +9,7 @@ use millstream_log::{ErrorKind, Log, LogError};
 use millstream_log_embedded::{EmbeddedConfig, EmbeddedLog};
 use millstream_log_kafka::KafkaLog;
 use millstream_pipeline::PipelineSpec;
-use millstream_runtime::{LocalFiles, SinkHost, Snapshots};
+use millstream_runtime::{SinkHost, Snapshots};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_state_rocksdb::{RocksBackends, RocksConfig};
 use millstream_types::{Clock, SystemClock};
@@ -19,6 +19,7 @@ use crate::{
     components::{self, Operators, WasmLoader},
     config::HostConfig,
     failure::{FAILED, Failure, INVALID, UNREACHABLE},
+    sinks::HostFiles,
 };
 
 /// The parts that pipelines run on.
@@ -86,7 +87,7 @@ pub(crate) fn open(config: &HostConfig) -> Result<Parts> {
         backends: Arc::new(backends),
         cache: Arc::new(CacheBudget::new(config.cache_bytes)),
         clock: Arc::new(SystemClock),
-        sinks: Arc::new(LocalFiles::new(config.data_dir.join("scratch"))),
+        sinks: Arc::new(HostFiles::new(&config.data_dir)),
         snapshots,
     })
 }
