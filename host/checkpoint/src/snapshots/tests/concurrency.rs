@@ -31,11 +31,12 @@ fn interleaved<T>(
     }
 }
 
+/// Tables that snapshots share, and a file that comes back after its snapshot is long gone.
 fn contents(position: i64) -> super::Files {
     files(&[
         ("000001.sst", "all"),
         (&format!("{:06}.sst", position / 20 + 2), &format!("t{}", position / 20)),
-        ("CURRENT", &position.to_string()),
+        ("CURRENT", &(position % 30).to_string()),
     ])
 }
 
@@ -104,6 +105,48 @@ fn a_new_owner_at_any_moment_of_a_save_by_the_old_one() {
             },
         );
     }
+}
+
+/// Saves position 35 after 10, 20 and 30; `other` happens just before its manifest is created.
+fn save_late(other: impl FnOnce(&World) + Send + 'static) -> (World, Result<SnapshotInfo, SnapshotError>) {
+    let attempt = |world: &World, store: &Interposed| world.save(&over(store), TASK, 35, &contents(35));
+    let world = World::new();
+    save(&world, &[10, 20, 30]);
+    let store = Interposed::new(world.store.clone());
+    attempt(&world, &store).expect("saved");
+    let creates = |call: &String| call.starts_with("put ") && call.contains("/manifests/");
+    let at = store.calls().iter().position(creates).expect("a call");
+
+    let world = World::new();
+    save(&world, &[10, 20, 30]);
+    let there = world.clone();
+    let store = Interposed::hooked(world.store.clone(), at, move || other(&there));
+    let result = attempt(&world, &store);
+    (world, result)
+}
+
+#[test]
+fn a_number_is_given_once() {
+    let (world, result) = save_late(|world| drop(save(world, &[40])));
+    assert!(matches!(result, Err(SnapshotError::Superseded { .. })), "{result:?}");
+    assert_eq!(world.check_all(TASK), [40, 30, 20, 10]);
+    let (world, result) = save_late(|world| drop(save(world, &[32])));
+    assert_eq!(result.map(|saved| saved.number), Ok(5), "it is ahead, and takes the next one");
+    assert_eq!(world.check_all(TASK), [35, 32, 30, 20, 10]);
+}
+
+#[test]
+fn a_number_that_was_removed_does_not_count_again() {
+    let (world, result) = save_late(|world| {
+        save(world, &[40, 50, 60]);
+        world.client().collect_garbage("fraud", 1).expect("collected");
+    });
+    assert!(matches!(result, Err(SnapshotError::Superseded { .. })), "{result:?}");
+    assert_eq!(world.objects("/manifests/0").len(), 2, "it is there");
+    assert_eq!(world.check_all(TASK), [60], "and does not count");
+    world.client().collect_garbage("fraud", 1).expect("collected");
+    assert_eq!(world.objects("/manifests/0").len(), 1);
+    assert_eq!(world.objects("/files/").len(), 3);
 }
 
 #[test]
