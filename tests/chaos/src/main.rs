@@ -219,7 +219,9 @@ fn examine(cluster: &Cluster, place: &Path, outcome: Result<Round>, summary: &mu
         }
         Err(error) => {
             summary.rounds += 1;
-            keep()?;
+            if !patience::is_interrupted() {
+                keep()?;
+            }
             Err(error)
         }
     }

@@ -57,8 +57,13 @@ pub fn wait<T, P: PartialEq + Debug>(what: &str, mut look: impl FnMut() -> Resul
 /// When the run is interrupted.
 pub fn rest(moment: Duration) -> Result<()> {
     thread::sleep(moment);
-    ensure!(!interrupted().load(Ordering::Relaxed), "interrupted");
+    ensure!(!is_interrupted(), "interrupted");
     Ok(())
+}
+
+/// Whether somebody has interrupted the run.
+pub fn is_interrupted() -> bool {
+    interrupted().load(Ordering::Relaxed)
 }
 
 fn interrupted() -> &'static Arc<AtomicBool> {
