@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
+mod files;
 mod full_disk;
 mod projects;
 mod runs;
