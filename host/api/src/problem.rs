@@ -39,6 +39,8 @@ pub enum ProblemKind {
     PipelineChanged,
     /// The new version cannot take the place of the old one.
     SwapRefused,
+    /// The pipeline cannot be reset as asked.
+    ResetRefused,
     /// The topic exists with another number of partitions, or the log refuses the change.
     TopicRefused,
     /// The body is larger than allowed.
@@ -92,6 +94,7 @@ impl ProblemKind {
                 ("pipeline-changed", S::PRECONDITION_FAILED, "the pipeline was changed in between")
             }
             Self::SwapRefused => ("swap-refused", S::CONFLICT, "the operator cannot be swapped"),
+            Self::ResetRefused => ("reset-refused", S::CONFLICT, "the pipeline cannot be reset as asked"),
             Self::TopicRefused => ("topic-refused", S::CONFLICT, "the log refuses the topic"),
             Self::TooLarge => ("too-large", S::PAYLOAD_TOO_LARGE, "the body is too large"),
             Self::UnsupportedMediaType => {

@@ -71,6 +71,34 @@ Examples:
     Stop(NamedArgs),
     /// Makes a pipeline commit and read nothing more until it is started again.
     Pause(NamedArgs),
+    /// Moves the positions, or drops the state, of a stopped pipeline that cannot go on as it is.
+    ///
+    /// Where a topic was deleted, truncated or changed under it, a pipeline stops and says which of these to use. Nothing
+    /// but what is asked for is changed.
+    #[command(after_help = "\
+Examples:
+  millstream pipeline reset fraud --to earliest --lost-only   # go on at the first record that is left
+  millstream pipeline reset fraud --state --lost-only         # go on without state that is lost
+  millstream pipeline reset fraud --local-state               # restore this host's copy of the state again
+  millstream pipeline reset fraud --state --to earliest       # begin anew, which repeats outputs")]
+    Reset {
+        /// Which one.
+        name: PipelineName,
+        /// Read all topics of its sources from their first records, or from their ends.
+        #[arg(long, value_name = "END")]
+        to: Option<ResetEnd>,
+        /// Drop its state; with --to also what is on its way between stages.
+        #[arg(long)]
+        state: bool,
+        /// Drop the server's local copy of its state, which is then restored from the changelog.
+        #[arg(long, conflicts_with = "state")]
+        local_state: bool,
+        /// Only what is lost: positions that are gone or outside of their topics, state whose changelog is gone.
+        #[arg(long)]
+        lost_only: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Replaces the operator of a step while the pipeline runs; its state stays.
     #[command(
         after_help = "Examples:\n  millstream pipeline swap fraud score score@2.0.0\n  millstream pipeline swap fraud score score@1.0.0   # and back"
@@ -88,6 +116,15 @@ Examples:
     },
     /// Removes a stopped pipeline with its positions, state and internal topics.
     Rm(NamedArgs),
+}
+
+/// An end of a topic.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ResetEnd {
+    /// The first record there is.
+    Earliest,
+    /// What comes from now on.
+    Latest,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +164,19 @@ pub(crate) fn run(command: PipelineCommand, output: Output) -> Result<()> {
         PipelineCommand::Start(args) => act(&args, "start", output),
         PipelineCommand::Stop(args) => act(&args, "stop", output),
         PipelineCommand::Pause(args) => act(&args, "pause", output),
+        PipelineCommand::Reset { name, to, state, local_state, lost_only, server } => {
+            let to = to.map(|to| match to {
+                ResetEnd::Earliest => "earliest",
+                ResetEnd::Latest => "latest",
+            });
+            let state = match (state, local_state) {
+                (true, _) => "all",
+                (_, true) => "local",
+                _ => "keep",
+            };
+            let wanted = json!({ "to": to, "state": state, "lost_only": lost_only });
+            reset(&Client::new(&server.url)?, &name, &wanted, output)
+        }
         PipelineCommand::Swap { name, step, operator, server } => {
             swap(&Client::new(&server.url)?, &name, &step, &operator, output)
         }
@@ -243,6 +293,25 @@ fn act(args: &NamedArgs, verb: &str, output: Output) -> Result<()> {
         None => format!("pipeline `{}` is {state}", args.name),
     };
     done(output, status, &text)
+}
+
+fn reset(client: &Client, name: &PipelineName, wanted: &Value, output: Output) -> Result<()> {
+    let report = client.post(&format!("pipelines/{name}/reset"), "application/json", wanted.to_string().as_bytes())?;
+    let items = |of: &str| report.get(of).and_then(Value::as_array).cloned().unwrap_or_default();
+    let (positions, emptied) = (items("positions"), items("emptied"));
+    let mut lines = Vec::new();
+    for moved in &positions {
+        let at = |of: &str| moved.get(of).and_then(Value::as_i64).map_or_else(|| "none".into(), |at| at.to_string());
+        let topic = moved.get("topic").and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("{topic}-{}: position {} instead of {}", at("partition"), at("to"), at("from")));
+    }
+    lines.extend(emptied.iter().filter_map(Value::as_str).map(|task| format!("{task}: state is empty")));
+    lines.push(match wanted.get("state").and_then(Value::as_str) {
+        Some("local") => format!("dropped the server's copy of the state of pipeline `{name}`"),
+        _ if positions.is_empty() && emptied.is_empty() => format!("nothing of pipeline `{name}` is lost"),
+        _ => format!("reset pipeline `{name}`; start it with `millstream pipeline start {name}`"),
+    });
+    done(output, report.clone(), &lines.join("\n"))
 }
 
 fn swap(client: &Client, name: &PipelineName, step: &str, operator: &OperatorRef, output: Output) -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use millstream_log::{ErrorKind, LogError, PollEvent, SessionSpec};
-use millstream_types::TopicPartition;
+use millstream_types::{PipelineName, TopicPartition};
 use rdkafka::{
     Offset,
     consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata, RebalanceProtocol},
@@ -57,6 +57,8 @@ pub(crate) struct GroupConsumer {
     pending_error: Option<LogError>,
     served: Instant,
     seek_timeout: Duration,
+    /// The group's.
+    name: PipelineName,
 }
 
 impl GroupConsumer {
@@ -80,6 +82,7 @@ impl GroupConsumer {
             pending_error: None,
             served: Instant::now(),
             seek_timeout: config.request_timeout,
+            name: spec.group.clone(),
         })
     }
 
@@ -187,7 +190,7 @@ impl GroupConsumer {
         let partitions: Vec<TopicPartition> = taken.iter().map(|(partition, _)| partition.clone()).collect();
         if let Ok(bounds) = self.view.bounds(&partitions, Isolation::Uncommitted) {
             for ((partition, position), bounds) in taken.iter().zip(bounds) {
-                if let Err(error) = check_position(partition, *position, bounds) {
+                if let Err(error) = check_position(&self.name, partition, *position, bounds) {
                     return error;
                 }
             }
@@ -211,7 +214,7 @@ impl GroupConsumer {
         for ((partition, position), bounds) in partitions.into_iter().zip(bounds) {
             let position = match position {
                 Some(position) => {
-                    check_position(partition, *position, bounds)?;
+                    check_position(&self.name, partition, *position, bounds)?;
                     *position
                 }
                 None if latest => bounds.end,
@@ -371,18 +374,14 @@ fn offsets(partitions: &[(TopicPartition, i64)]) -> Result<rdkafka::TopicPartiti
 }
 
 /// Refuses a position that the log does not hold.
-pub(crate) fn check_position(partition: &TopicPartition, position: i64, bounds: Bounds) -> Result<(), LogError> {
+fn check_position(
+    group: &PipelineName,
+    partition: &TopicPartition,
+    position: i64,
+    bounds: Bounds,
+) -> Result<(), LogError> {
     if (bounds.first..=bounds.end).contains(&position) {
         return Ok(());
     }
-    let Bounds { first, end } = bounds;
-    let message = if position < first {
-        format!(
-            "position {position} is before the first record, {first}: records were deleted before they were read \
-             (Kafka deletes by event time: see the topic's retention.ms)"
-        )
-    } else {
-        format!("position {position} is behind the end, {end}: the topic was probably deleted and created again")
-    };
-    Err(LogError::new(ErrorKind::User, message).at(partition.clone()))
+    Err(LogError::outside_topic(group, partition, position, bounds.first, bounds.end))
 }

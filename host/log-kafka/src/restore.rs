@@ -10,7 +10,7 @@ use std::{
 };
 
 use millstream_log::{ErrorKind, LogError, SessionSpec, StateDelta};
-use millstream_types::TopicPartition;
+use millstream_types::{PipelineName, TopicPartition};
 use rdkafka::{
     Message, Offset,
     consumer::{BaseConsumer, Consumer},
@@ -21,7 +21,6 @@ use crate::{
     config::{Isolation, KafkaConfig},
     context::PlainContext,
     error::log_error,
-    group::check_position,
     view::{View, partition_list},
 };
 
@@ -40,6 +39,7 @@ const BROKER_SCAN: Duration = Duration::from_secs(15);
 pub(crate) struct Restorer {
     consumer: BaseConsumer<PlainContext>,
     view: Arc<View>,
+    group: PipelineName,
     transaction_timeout: Duration,
     patience: Duration,
 }
@@ -53,6 +53,7 @@ impl Restorer {
         Ok(Self {
             consumer,
             view: view.clone(),
+            group: spec.group.clone(),
             transaction_timeout: config.transaction_timeout,
             patience: config.request_timeout * 3,
         })
@@ -72,10 +73,10 @@ impl Restorer {
         let Some(&bounds) = bounds.first() else { return Ok(0) };
         let from = match from {
             // Compaction alone moves no log start, so records that this position needs were deleted.
-            Some(from) => check_position(changelog, from, bounds).map(|()| from).map_err(|error| LogError {
-                message: format!("{}; drop the local state and restore from the beginning", error.message),
-                ..error
-            })?,
+            Some(from) if !(bounds.first..=bounds.end).contains(&from) => {
+                return Err(LogError::outside_changelog(&self.group, changelog, from, bounds.first, bounds.end));
+            }
+            Some(from) => from,
             None => bounds.first,
         };
         if from >= bounds.end {

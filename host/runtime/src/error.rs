@@ -49,6 +49,11 @@ impl Failure {
         Self { reason: reason.into(), kind: ErrorKind::User }
     }
 
+    /// Whether only the caller can mend it, and repeating alone does not.
+    pub fn is_users(&self) -> bool {
+        self.kind == ErrorKind::User
+    }
+
     /// Adds what was being done.
     #[must_use]
     pub(crate) fn context(mut self, what: impl std::fmt::Display) -> Self {

@@ -8,6 +8,7 @@
 //! The runtime knows the log, state and operators as traits and never a back end.
 
 mod chain;
+mod continuity;
 mod dead_letter;
 mod error;
 mod handle;
@@ -15,6 +16,7 @@ mod host;
 mod manual;
 mod metrics;
 mod opening;
+mod reset;
 mod shared;
 mod snapshots;
 mod status;
@@ -32,6 +34,7 @@ pub use host::{Host, OperatorResolver};
 pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
+pub use reset::{MovedPosition, Reset, ResetReport, ResetState, ResetTo, reset};
 pub use snapshots::Snapshots;
 pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, SnapshotStatus, StepStatus, SwapReport,

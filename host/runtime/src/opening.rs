@@ -11,9 +11,10 @@ use millstream_types::TopicPartition;
 
 use crate::{
     Failure, RestoreProgress, TaskStatus,
+    continuity::{Finding, input_of, verdict},
     shared::{Shared, TaskId},
     snapshots::open_store,
-    task::{Split, Task, TaskInput, sink_key, source_key},
+    task::{Split, Task, TaskInput, input_key, sink_key, source_key},
     topology::Topology,
 };
 
@@ -110,7 +111,24 @@ impl<'a> Opening<'a> {
                 _ => committed,
             };
         }
-        Ok(())
+        self.check_continuity()
+    }
+
+    /// Refuses positions and state that were not committed together.
+    fn check_continuity(&mut self) -> Result<(), Failure> {
+        let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
+        let mut findings = Vec::new();
+        let is_empty = state.committed_position().is_none();
+        if is_empty && self.task.inputs.iter().any(|input| input.committed.is_some()) {
+            findings.push(Finding::EmptyChangelog { task: self.task.name.clone(), changelog: changelog.clone() });
+        }
+        for input in self.task.inputs.iter().filter(|input| input.committed.is_none()) {
+            if state.get_runtime(&input_key(&input.partition.topic))?.is_some() {
+                let name = input_of(&self.topology.plan, &input.partition.topic);
+                findings.push(Finding::NoPosition { input: name, at: input.partition.clone() });
+            }
+        }
+        verdict(&findings, &self.topology.plan.pipeline)
     }
 
     /// Opens readers and sinks at what was committed, and puts the versions in force.

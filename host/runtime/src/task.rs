@@ -179,6 +179,9 @@ impl Task {
                 (Some(_), None) => {
                     return Err(Failure::stop(format!("source {} has no state to keep its position in", spec.name)));
                 }
+                (None, Some(state)) if input.position.is_some() && input.position != input.committed => {
+                    state.put_runtime(&input_key(&input.partition.topic), Some(b"1"));
+                }
                 (None, _) => {}
             }
         }
@@ -294,6 +297,11 @@ impl Task {
             restoring: None,
         }
     }
+}
+
+/// Says that a position of this topic's partition was committed with the state.
+pub(crate) fn input_key(topic: &str) -> Vec<u8> {
+    format!("input/{topic}").into_bytes()
 }
 
 pub(crate) fn source_key(name: &str) -> Vec<u8> {

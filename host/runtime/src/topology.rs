@@ -7,7 +7,7 @@ use millstream_connector::{Sink, Source, open_sink, open_source};
 use millstream_log::TopicSpec;
 use millstream_pipeline::plan::{InputKind, Plan, SinkKind, StageIndex, Target};
 
-use crate::{Failure, Host};
+use crate::{Failure, Host, continuity};
 
 /// A plan with everything that running it needs to know.
 pub(crate) struct Topology {
@@ -30,15 +30,8 @@ impl Topology {
     /// # Errors
     /// Every topic that is missing or does not fit, in one failure.
     pub(crate) fn resolve(plan: Plan, host: &Host) -> Result<Self, Failure> {
-        let mut topology = Self {
-            partitions: Vec::with_capacity(plan.stages.len()),
-            sources: Vec::new(),
-            sinks: Vec::new(),
-            subscriptions: Vec::new(),
-            readers: HashMap::new(),
-            plan,
-        };
-        topology.count_partitions(host)?;
+        let mut topology = Self::count(plan, host)?;
+        continuity::check(&topology, host)?;
         topology.create_topics(host)?;
         topology.open_sinks(host)?;
         for (stage_index, stage) in topology.plan.stages.iter().enumerate() {
@@ -50,6 +43,23 @@ impl Topology {
                 topology.readers.entry(topic.clone()).or_default().push((StageIndex(stage_index), input_index));
             }
         }
+        Ok(topology)
+    }
+
+    /// How many tasks each stage has; nothing is made yet.
+    ///
+    /// # Errors
+    /// Every topic of a source that is missing or does not fit, in one failure.
+    pub(crate) fn count(plan: Plan, host: &Host) -> Result<Self, Failure> {
+        let mut topology = Self {
+            partitions: Vec::with_capacity(plan.stages.len()),
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            subscriptions: Vec::new(),
+            readers: HashMap::new(),
+            plan,
+        };
+        topology.count_partitions(host)?;
         Ok(topology)
     }
 
@@ -68,7 +78,8 @@ impl Topology {
         self.inputs().filter(|kind| matches!(kind, InputKind::Repartition { .. })).map(InputKind::topic)
     }
 
-    fn inputs(&self) -> impl Iterator<Item = &InputKind> {
+    /// What all stages read.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &InputKind> {
         self.plan.stages.iter().flat_map(|stage| stage.inputs.iter().map(|input| &input.kind))
     }
 
@@ -135,9 +146,15 @@ impl Topology {
             .unwrap_or(1)
     }
 
-    fn create_topics(&self, host: &Host) -> Result<(), Failure> {
+    /// Creates what the pipeline owns and is not there.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub(crate) fn create_topics(&self, host: &Host) -> Result<(), Failure> {
         let mut specs = Vec::new();
         for (stage, &partitions) in self.plan.stages.iter().zip(&self.partitions) {
+            // First, so that where a topic of the others is there and this one is not, this one was deleted.
+            specs.extend(stage.changelog.iter().map(|topic| TopicSpec::new(topic.clone(), partitions).compacted()));
             for input in &stage.inputs {
                 match &input.kind {
                     InputKind::Topic { .. } => {}
@@ -149,7 +166,6 @@ impl Topology {
                     InputKind::Connector { placement, .. } => specs.push(TopicSpec::new(placement.clone(), partitions)),
                 }
             }
-            specs.extend(stage.changelog.iter().map(|topic| TopicSpec::new(topic.clone(), partitions).compacted()));
             for sink in &stage.sinks {
                 if let SinkKind::Topic { topic, partitions: wanted } = &sink.kind
                     && (wanted.is_some() || host.log.topic(topic)?.is_none())

@@ -54,6 +54,12 @@ pub fn is_expired(stored: &[u8], now_ms: i64) -> bool {
     expiry_ms(stored).is_some_and(|expiry_ms| expiry_ms <= now_ms)
 }
 
+/// The entry that a task's first delta begins with: everything is encoded as this version says.
+pub fn format_entry() -> ([u8; 2 * ID_BYTES], [u8; 1]) {
+    let ([a, b, c, d], [e, f, g, h]) = (CATALOG.0.to_be_bytes(), StateId::RUNTIME.0.to_be_bytes());
+    ([a, b, c, d, e, f, g, h], [FORMAT])
+}
+
 /// Checks what an entry of a store or a changelog says about its format; most say nothing.
 ///
 /// # Errors

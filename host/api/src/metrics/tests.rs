@@ -34,6 +34,7 @@ fn view() -> StatusView {
         lag: BTreeMap::from([("payments".into(), 5)]),
         state_bytes: 4096,
         finished: false,
+        snapshot: None,
         restoring: Some(RestoreProgress {
             from: Some(100),
             position: Some(143),

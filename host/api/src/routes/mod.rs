@@ -28,6 +28,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/pipelines/{name}/start", post(pipelines::start))
         .route("/pipelines/{name}/stop", post(pipelines::stop))
         .route("/pipelines/{name}/pause", post(pipelines::pause))
+        .route("/pipelines/{name}/reset", post(pipelines::reset))
         .route("/pipelines/{name}/steps/{step}/swap", post(pipelines::swap))
         .route("/topics", get(topics::list))
         .route("/topics/{name}", get(topics::show).put(topics::create).delete(topics::remove))

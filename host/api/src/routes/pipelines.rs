@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use millstream_checkpoint::SpecFormat;
-use millstream_runtime::SwapReport;
+use millstream_runtime::{Reset, ResetReport, ResetState, ResetTo, SwapReport};
 use millstream_types::{OperatorRef, PipelineName};
 use serde::Deserialize;
 use serde_json::json;
@@ -117,6 +117,28 @@ pub(super) async fn pause(
     PathParts(name): PathParts<String>,
 ) -> Result<Json<StatusView>, Problem> {
     server.pause_pipeline(&parse(&name)?).await.map(Json)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ResetRequest {
+    to: Option<ResetTo>,
+    state: ResetState,
+    lost_only: bool,
+}
+
+pub(super) async fn reset(
+    State(server): State<Arc<Server>>,
+    PathParts(name): PathParts<String>,
+    request: Request,
+) -> Result<Json<ResetReport>, Problem> {
+    let limit = server.limits().body_bytes;
+    let ResetRequest { to, state, lost_only } = read_json(request, limit).await?;
+    if to.is_none() && state == ResetState::Keep {
+        let detail = "a reset takes `to` (`earliest` or `latest`), `state` (`all` or `local`), or both";
+        return Err(Problem::new(ProblemKind::InvalidBody, detail));
+    }
+    server.reset_pipeline(&parse(&name)?, Reset { to, state, lost_only }).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod lifecycle;
 mod pipelines;
 mod plugins;
 mod removal;
+mod reset;
 mod slot;
 mod swap;
 mod topics;

@@ -160,3 +160,28 @@ async fn a_pipeline_that_cannot_run_says_why() {
     api.create_topic("in").await;
     api.post("/api/v1/pipelines/tags/start").await.expect(200);
 }
+
+#[tokio::test]
+async fn a_stopped_pipeline_is_reset_as_far_as_asked() {
+    let disk = Disk::new();
+    let api = Harness::with_running_pipeline(&disk).await;
+    api.produce("in", &["a", "b"]).await;
+    assert_eq!(api.consume("out", 2).await, ["one:a", "one:b"]);
+    let path = "/api/v1/pipelines/tags/reset";
+    let reset = async |body: &str| api.call(Method::POST, path, Some("application/json"), body.to_owned()).await;
+    reset(r#"{"to": "earliest"}"#).await.problem(409, "pipeline-running");
+    api.post("/api/v1/pipelines/tags/stop").await.expect(200);
+    for refused in ["{}", r#"{"lost_only": true}"#, r#"{"to": "middle"}"#, r#"{"state": "some"}"#, r#"{"too": 1}"#] {
+        reset(refused).await.problem(422, "invalid-body");
+    }
+    let report = reset(r#"{"to": "latest", "lost_only": true}"#).await.expect(200).json();
+    assert_eq!(report, serde_json::json!({ "positions": [], "emptied": [] }), "nothing is lost");
+    let report = reset(r#"{"to": "earliest", "state": "all"}"#).await.expect(200).json();
+    assert_eq!(report["positions"][0]["to"], 0, "{report}");
+    assert!(report["emptied"].as_array().is_some_and(|tasks| tasks.contains(&"tag/0".into())), "{report}");
+    api.post("/api/v1/pipelines/tags/start").await.expect(200);
+    assert_eq!(api.consume("out", 4).await, ["one:a", "one:b", "one:a", "one:b"]);
+    api.call(Method::POST, "/api/v1/pipelines/none/reset", Some("application/json"), r#"{"to": "latest"}"#)
+        .await
+        .problem(404, "unknown-pipeline");
+}

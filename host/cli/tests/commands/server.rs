@@ -46,6 +46,16 @@ fn a_pipeline_lives_on_a_server_and_through_its_restart() {
     assert_eq!(read.lines(), ["{\"amount\":10}", "{\"amount\":30}"]);
     call(&["pipeline", "pause", "big"]).expect(0);
     call(&["pipeline", "start", "big"]).expect(0);
+    call(&["pipeline", "reset", "big", "--to", "earliest"]).expect(1);
+    call(&["pipeline", "stop", "big"]).expect(0);
+    call(&["pipeline", "reset", "big"]).expect(2);
+    let reset = call(&["pipeline", "reset", "big", "--to", "latest", "--lost-only"]).expect(0).stdout;
+    assert!(reset.contains("nothing of pipeline `big` is lost"), "{reset}");
+    let reset = call(&["pipeline", "reset", "big", "--state", "--to", "earliest"]).expect(0).stdout;
+    assert!(reset.contains("payments-0: position 0 instead of 3") && reset.contains("pipeline start big"), "{reset}");
+    call(&["pipeline", "start", "big"]).expect(0);
+    let read = call(&["topic", "consume", "big", "--follow", "--max", "4", "--timeout", "30s"]).expect(0);
+    assert_eq!(read.lines(), ["{\"amount\":10}", "{\"amount\":30}", "{\"amount\":10}", "{\"amount\":30}"]);
     call(&["pipeline", "stop", "big"]).expect(0);
     call(&["pipeline", "rm", "big"]).expect(0);
     let unknown = call(&["pipeline", "status", "big"]).expect(1);

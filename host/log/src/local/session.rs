@@ -193,6 +193,9 @@ impl<S: Storage> LogSession for LocalSession<S> {
                 StartPosition::Earliest => first,
                 StartPosition::Latest | StartPosition::Last(_) => end,
             });
+            if !(first..=end).contains(&position) {
+                return Err(LogError::outside_topic(&self.spec.group, id, position, first, end));
+            }
             started.push(Cursor::at(partition, position)?);
         }
         self.cursors.retain(|cursor| !partitions.iter().any(|(id, _)| id == cursor.partition.id()));
@@ -274,18 +277,9 @@ impl<S: Storage> LogSession for LocalSession<S> {
         let (first, end) = partition.bounds();
         // Where the beginning was trimmed, what it held is in the state's own directory and nowhere else.
         let mut position = from.unwrap_or(0);
-        if position < first {
-            return Err(LogError::new(
-                ErrorKind::User,
-                format!(
-                    "the changelog begins at {first} and {position} is asked for: the state before was declared \
-                     durable elsewhere, and that copy is missing or older; bring its directory back, or delete \
-                     the changelog topic to begin with empty state"
-                ),
-            )
-            .at(changelog.clone()));
+        if !(first..=end).contains(&position) {
+            return Err(LogError::outside_changelog(&self.spec.group, changelog, position, first, end));
         }
-        check_within(&*partition, position)?;
         while position < end {
             let Some(stored) = partition.read(position)? else { break };
             let skip = stored.offsets.index_of(position, stored.batch.len());
