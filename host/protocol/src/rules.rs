@@ -9,6 +9,8 @@ pub enum Occasion {
     TaskAssigned,
     /// The interval or the bytes of a commit are over, or a version waits to be switched.
     CommitDue,
+    /// Nothing has happened since the last commit, for a while.
+    Idle,
     /// The worker was told to stop or to pause.
     Leaving,
     /// The group wants partitions back, which are still the worker's.
@@ -47,6 +49,8 @@ impl Rules {
             Occasion::TaskAssigned => vec![OpenStore, RestoreChangelog, ReadPositions, OpenConnectors, StartReading],
             // Versions switch with nothing uncommitted, so that each commit belongs to one of them.
             Occasion::CommitDue => [&self.commit()[..], &[SwitchVersions, WriteBack, TakeSnapshots]].concat(),
+            // What is committed reaches the stores and the snapshots also where nothing follows it.
+            Occasion::Idle => vec![WriteBack, TakeSnapshots],
             Occasion::Leaving => [&self.commit()[..], &[SwitchVersions, Flush]].concat(),
             // The next owner reads positions and changelogs from the moment of the release.
             Occasion::PartitionsRevoked => match self.mutation {
@@ -111,8 +115,13 @@ mod tests {
         steps.iter().position(|at| *at == step).expect("the step is taken")
     }
 
-    const OCCASIONS: [Occasion; 4] =
-        [Occasion::TaskAssigned, Occasion::CommitDue, Occasion::Leaving, Occasion::PartitionsRevoked];
+    const OCCASIONS: [Occasion; 5] = [
+        Occasion::TaskAssigned,
+        Occasion::CommitDue,
+        Occasion::Idle,
+        Occasion::Leaving,
+        Occasion::PartitionsRevoked,
+    ];
 
     #[test]
     fn nothing_counts_or_shows_before_the_log_has_committed() {

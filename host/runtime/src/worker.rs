@@ -119,6 +119,9 @@ impl Worker {
             self.ask_sinks(Occasion::CommitDue, &[]);
             if self.since(self.swept) >= SWEEP_INTERVAL {
                 self.sweep_expired()?;
+                if self.uncommitted_since.is_none() {
+                    self.take_steps(Occasion::Idle, &[])?;
+                }
             }
             if self.commit_is_due() {
                 self.take_steps(Occasion::CommitDue, &[])?;
