@@ -195,9 +195,17 @@ impl World {
     }
 
     pub fn start(&self, yaml: &str, options: StartOptions) -> PipelineHandle {
+        self.start_on(self.host(), yaml, options)
+    }
+
+    pub fn start_on(&self, host: Host, yaml: &str, options: StartOptions) -> PipelineHandle {
         let spec = parse("pipeline.yaml", yaml).expect("a valid pipeline");
         let plan = plan(&spec, &self.operators).expect("a plan");
-        let host = Host {
+        start(plan, host, options).expect("started")
+    }
+
+    pub fn host(&self) -> Host {
+        Host {
             log: Arc::new(self.log.clone()),
             backends: self.backends.clone(),
             cache: Arc::new(CacheBudget::new(16 << 20)),
@@ -208,8 +216,7 @@ impl World {
             snapshots: self.snapshots.clone(),
             rules: Rules::default(),
             probe: None,
-        };
-        start(plan, host, options).expect("started")
+        }
     }
 
     pub fn run_until_drained(&self, yaml: &str) -> millstream_runtime::PipelineStatus {
