@@ -206,16 +206,18 @@ impl TaskState {
         }
         // A little more than needed, so that a full cache does not evict at each call.
         excess += excess / 8;
-        let mut freed = 0;
+        // The runtime reads its entries once, when a task is opened.
+        let mut freed = self.runtime.evict(excess);
+        let first = self.next_evicted;
         for turn in 0..self.states.len() {
-            let at = (self.next_evicted + turn) % self.states.len();
+            if freed >= excess {
+                break;
+            }
+            let at = (first + turn) % self.states.len();
             if let Some(table) = self.states.get_mut(at) {
                 freed += table.evict(excess - freed);
             }
-            if freed >= excess {
-                self.next_evicted = at;
-                break;
-            }
+            self.next_evicted = at;
         }
         self.budget.recharge(held, held - freed);
         self.charged_bytes = held - freed;

@@ -171,8 +171,23 @@ pub fn stores_are_kept_by_task(backends: &impl StateBackends) {
     }
 }
 
+/// What the runtime keeps is dropped from memory, too, once the store has it.
+fn runtime_entries_are_not_kept_in_memory(backends: &impl StateBackends) {
+    let budget = Arc::new(CacheBudget::new(100_000));
+    let mut task = TaskState::new(backends.open("runtime").expect("a store"), Arc::clone(&budget));
+    for round in 0..40_u32 {
+        task.put_runtime(&round.to_be_bytes(), Some(&[7; 10_000]));
+        task.take_delta();
+        task.committed(i64::from(round));
+        task.write_back().expect("a write-back");
+    }
+    assert!(budget.used_bytes() <= 100_000, "{} bytes", budget.used_bytes());
+    assert_eq!(task.runtime_entries().expect("entries").len(), 40);
+}
+
 /// The budget is kept to by dropping what the store has.
 pub fn a_budget_bounds_the_cache(backends: &impl StateBackends) {
+    runtime_entries_are_not_kept_in_memory(backends);
     let state = handle(7, StateKind::Value, None);
     let budget = Arc::new(CacheBudget::new(100_000));
     let mut task = TaskState::new(backends.open("task").expect("a store"), Arc::clone(&budget));
