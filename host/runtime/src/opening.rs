@@ -111,15 +111,27 @@ impl<'a> Opening<'a> {
                 _ => committed,
             };
         }
-        self.check_continuity()
+        self.check_continuity(shared, session)
     }
 
     /// Refuses positions and state that were not committed together.
-    fn check_continuity(&mut self) -> Result<(), Failure> {
+    fn check_continuity(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
         let mut findings = Vec::new();
         let is_empty = state.committed_position().is_none();
         if is_empty && self.task.inputs.iter().any(|input| input.committed.is_some()) {
+            // A worker that slept since its restore may have lost the task to another one, which has committed.
+            let mut is_written = end_of(changelog, shared)? > 0;
+            if !is_written {
+                session.restore(changelog, None, &mut |_, _, _| {
+                    is_written = true;
+                    Ok(())
+                })?;
+            }
+            if is_written {
+                let reason = format!("another worker has committed to {changelog} since it was restored");
+                return Err(Failure { reason, kind: ErrorKind::Fenced });
+            }
             findings.push(Finding::EmptyChangelog { task: self.task.name.clone(), changelog: changelog.clone() });
         }
         for input in self.task.inputs.iter().filter(|input| input.committed.is_none()) {
