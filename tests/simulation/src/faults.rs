@@ -2,6 +2,9 @@
 
 use rand::{Rng, rngs::StdRng};
 
+/// The longest stalls of a run.
+const STALLS_MS: [i64; 3] = [5_000, 20_000, 60_000];
+
 /// Probabilities from 0 to 1 of each call or step, and times in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
@@ -30,6 +33,7 @@ pub struct Faults {
 impl Faults {
     /// A mixture for one run, so that runs differ in what they are hard on.
     pub(crate) fn draw(random: &mut StdRng) -> Self {
+        let stalls = random.random_range(0..STALLS_MS.len());
         // Most kinds in most runs, each at a rate that varies over two orders of magnitude.
         let mut rate =
             |most: f64| if random.random_bool(0.25) { 0.0 } else { most * 10f64.powf(-2.0 * random.random::<f64>()) };
@@ -38,7 +42,8 @@ impl Faults {
             host_crash: rate(0.01),
             disk_lost: 0.3,
             stall: rate(0.02),
-            stall_ms: 60_000,
+            // Shorter than time-outs, about as long, far longer.
+            stall_ms: STALLS_MS.into_iter().nth(stalls).unwrap_or_default(),
             request_lost: rate(0.05),
             answer_lost: rate(0.05),
             late_rebalance: rate(0.5),

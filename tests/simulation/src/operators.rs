@@ -11,8 +11,7 @@ use millstream_runtime::OperatorResolver;
 use millstream_state::{StateDeclaration, StateHandle, StateKind};
 use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch, RecordRef};
 
-/// `totals` adds to each record how many of its key there were so far and what they sum up to; `pass`
-/// passes it on as it is.
+/// Adds to each record how many of its key there were so far and what they sum up to, and passes it on.
 #[derive(Clone)]
 struct Factory {
     operator: OperatorRef,
@@ -47,8 +46,8 @@ fn declaration() -> StateDeclaration {
 
 impl Factory {
     fn new(operator: &OperatorRef) -> Self {
-        let states = if operator.name() == "pass" { Vec::new() } else { vec![declaration()] };
-        let description = OperatorDescription { outputs: vec!["main".into()], states, ..Default::default() };
+        let description =
+            OperatorDescription { outputs: vec!["main".into()], states: vec![declaration()], ..Default::default() };
         Self { operator: operator.clone(), description }
     }
 }
@@ -67,21 +66,8 @@ impl OperatorFactory for Factory {
     }
 
     fn instantiate(&self, step: &str) -> Result<Box<dyn Operator>, OperatorError> {
-        if self.description.states.is_empty() {
-            return Ok(Box::new(Pass));
-        }
         let handle = StateHandle::new(step, &declaration());
         Ok(Box::new(Totals { handle, field: format!("{step}_total") }))
-    }
-}
-
-struct Pass;
-
-impl Operator for Pass {
-    fn process(&mut self, input: &ProcessInput<'_>, _state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
-        let sources = (0..input.batch.len() as u32).collect();
-        let batch = input.batch.clone();
-        Ok(ProcessOutput { outputs: vec![OutputBatch { output: 0, sources, batch }], ..Default::default() })
     }
 }
 
@@ -119,7 +105,7 @@ impl Operator for Totals {
     }
 }
 
-/// Knows `totals` and `pass` in every version.
+/// Knows `totals` in every version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operators;
 
