@@ -115,13 +115,8 @@ mod tests {
         steps.iter().position(|at| *at == step).expect("the step is taken")
     }
 
-    const OCCASIONS: [Occasion; 5] = [
-        Occasion::TaskAssigned,
-        Occasion::CommitDue,
-        Occasion::Idle,
-        Occasion::Leaving,
-        Occasion::PartitionsRevoked,
-    ];
+    const OCCASIONS: [Occasion; 5] =
+        [Occasion::TaskAssigned, Occasion::CommitDue, Occasion::Idle, Occasion::Leaving, Occasion::PartitionsRevoked];
 
     #[test]
     fn nothing_counts_or_shows_before_the_log_has_committed() {

@@ -179,16 +179,6 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// The position after the last record of a partition.
-fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
-    let info = shared.host.log.topic(&partition.topic)?;
-    let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
-    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
-}
-
-fn broken(error: StateError) -> LogError {
-    LogError::new(ErrorKind::Fatal, error.to_string())
-}
 /// The state of a sink among what is stored.
 fn sink_state(name: &str, stored: &BTreeMap<Vec<u8>, Vec<u8>>) -> SinkState {
     let whole = sink_key(name, b"");
@@ -199,4 +189,15 @@ fn sink_state(name: &str, stored: &BTreeMap<Vec<u8>, Vec<u8>>) -> SinkState {
         Some(_) => None,
     });
     own.collect()
+}
+
+/// The position after the last record of a partition.
+fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
+    let info = shared.host.log.topic(&partition.topic)?;
+    let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
+    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
+}
+
+fn broken(error: StateError) -> LogError {
+    LogError::new(ErrorKind::Fatal, error.to_string())
 }

@@ -66,8 +66,10 @@ impl Probe for FailPoint {
             eprintln!("error: the fail point cannot send its signal: {error}");
         }
         // The signal may reach another thread first; this one must not go a step further before the end.
-        while self.signal == Signal::KILL {
-            thread::sleep(Duration::from_secs(1));
+        if self.signal == Signal::KILL {
+            loop {
+                thread::sleep(Duration::from_secs(1));
+            }
         }
     }
 }
