@@ -1,4 +1,5 @@
 //! A task that lost its store begins with a snapshot.
+#![allow(clippy::expect_used, reason = "test code ends where its premises do not hold")]
 
 mod harness;
 
