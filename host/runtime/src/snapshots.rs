@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -25,6 +25,10 @@ use crate::{Failure, SnapshotStatus, shared::Shared};
 /// A snapshot takes the place of a local store only where it saves the replay of more changes than this: to
 /// replay them takes about as long as to ask for it.
 const WORTH: i64 = 100_000;
+
+/// Numbers copies, so that none is written into one that is still being sent: a task may leave and come back
+/// meanwhile.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// Where snapshots go, and how often they are taken.
 #[derive(Clone)]
@@ -67,8 +71,11 @@ impl TaskSnapshots {
         self.last.lock().clone()
     }
 
-    /// Takes a snapshot where one is due. What goes wrong with it is told and changes nothing else: the
-    /// changelog still has everything.
+    /// Takes a snapshot where one is due. What goes wrong with sending it is told and changes nothing else:
+    /// the changelog still has everything.
+    ///
+    /// # Errors
+    /// When the store cannot be written or copied.
     pub(crate) fn take(
         &mut self,
         shared: &Shared,
@@ -84,8 +91,7 @@ impl TaskSnapshots {
         }
         let Some(about) = about(shared, stage, changelog) else { return Ok(()) };
         let task = format!("{}/{}/{}", about.pipeline, about.stage, about.partition);
-        let copy = snapshots.scratch.join(format!("save-{}", task.replace('/', "+")));
-        remove(&copy);
+        let copy = snapshots.scratch.join(format!("save-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
         self.taken = now;
         let Some(position) = state.checkpoint(&copy)? else { return Ok(()) };
         self.bytes = 0;
@@ -205,9 +211,13 @@ pub(crate) fn open_store(
         let positions: Vec<i64> = kept.iter().map(|snapshot| snapshot.position).collect();
         let Ok(RestoreFrom::Snapshot(newest)) = restore_plan(local, &positions, first, end, true, WORTH) else { break };
         let snapshot = kept.remove(newest);
-        let copy = snapshots.scratch.join(format!("fetch-{}", task.replace('/', "+")));
+        let copy = snapshots.scratch.join(format!("fetch-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
         let reuse = backends.path_of(task).unwrap_or_default();
-        match snapshots.store.fetch(&snapshot, &copy, &reuse) {
+        let fetched = snapshots.store.fetch(&snapshot, &copy, &reuse);
+        if fetched.is_err() {
+            remove(&copy);
+        }
+        match fetched {
             Ok(()) => {
                 drop(backend);
                 return install(shared, task, &snapshot, &copy);
