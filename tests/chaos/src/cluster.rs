@@ -101,6 +101,7 @@ impl Cluster {
             let gateway = gateway.insert(start_gateway(ground, directory, &broker.address())?);
             open_door(&door, Some(wait_for_url(gateway)?));
         }
+        let snapshots = directory.join("objects").display().to_string();
         let mut hosts = Vec::new();
         for number in 0..ground.hosts {
             let way = ways.get(number);
@@ -112,6 +113,7 @@ impl Cluster {
                 fail_points: ground.fail_points.as_deref(),
                 bootstrap: way.map(|way| format!("127.0.0.1:{}", way.link)),
                 transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
+                snapshots: &snapshots,
                 small_disk: ground.small_disks,
             };
             hosts.push(Host::new(&settings, link)?);

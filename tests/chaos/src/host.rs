@@ -18,6 +18,9 @@ use crate::{link::Link, process::Process};
 /// How long an answer of a host is waited for.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Every task takes some in every round.
+const SNAPSHOT_PACE: &str = "interval: 2s, bytes: 64KiB, keep: 2";
+
 /// How a host is started.
 pub struct HostSettings<'a> {
     /// Its number.
@@ -32,6 +35,8 @@ pub struct HostSettings<'a> {
     pub bootstrap: Option<String>,
     /// After this the broker aborts what a dead host left open, milliseconds.
     pub transaction_timeout_ms: u64,
+    /// Where snapshots of state go.
+    pub snapshots: &'a str,
     /// Keep its data on a disk that can be filled.
     pub small_disk: bool,
 }
@@ -100,7 +105,11 @@ impl Host {
             let timeout_ms = settings.transaction_timeout_ms;
             format!("kafka: {{ bootstrap: '{bootstrap}', transaction-timeout: {timeout_ms}ms, request-timeout: 5s }}\n")
         });
-        fs::write(&config, format!("host-id: {name}\n{kafka}"))?;
+        let snapshots = settings.snapshots;
+        fs::write(
+            &config,
+            format!("host-id: {name}\n{kafka}snapshots: {{ location: '{snapshots}', {SNAPSHOT_PACE} }}\n"),
+        )?;
         let mut arguments: Vec<OsString> =
             ["serve", "--listen", "127.0.0.1:0", "--log", "info", "--config"].map(OsString::from).into();
         arguments.push(config.into());

@@ -53,6 +53,12 @@ counts! {
     fences: "fence", "fences";
     /// Workers that began again for any reason, as the hosts' logs say.
     worker_restarts: "worker restart", "worker restarts";
+    /// Snapshots of tasks that came to the object store, as the hosts' logs say.
+    snapshots: "snapshot taken", "snapshots taken";
+    /// Tasks that began with a snapshot, since there was nothing on the disk.
+    snapshots_used: "snapshot used for recovery", "snapshots used for recovery";
+    /// Snapshots that were not kept or could not be read.
+    snapshots_failed: "snapshot failed", "snapshots failed";
     /// Hosts added.
     hosts_added: "host added", "hosts added";
     /// Hosts removed.

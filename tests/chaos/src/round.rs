@@ -71,7 +71,7 @@ pub fn run(
     cluster.settle()?;
     let (input, by_key, by_group) = drain(cluster)?;
     let drain_seconds = began.elapsed().as_secs_f64();
-    cluster.count_restarts()?;
+    cluster.count_log_lines()?;
     let outputs = [
         Output { topic: BY_KEY, entries: &by_key, state_key: |entry| entry.key },
         Output { topic: BY_GROUP, entries: &by_group, state_key: |entry| entry.group },

@@ -15,6 +15,12 @@ use crate::{
 const BEGINS_AGAIN: &str = "a worker starts again";
 const REPLACED: [&str; 6] = ["fenced", "lost", "unknown member", "unknownmember", "epoch", "another"];
 
+/// What it says of snapshots.
+const SNAPSHOT_TAKEN: &str = "kept a snapshot";
+const SNAPSHOT_USED: &str = "restores from a snapshot";
+const SNAPSHOT_FAILED: [&str; 3] =
+    ["a snapshot was not kept", "a snapshot cannot be used", "snapshots cannot be used; the changelog is replayed"];
+
 /// How far a host is.
 enum Standing {
     Running,
@@ -79,16 +85,22 @@ impl Cluster {
         self.journal.note(format_args!("host-{number} gave up: {reason}; started by hand: {answer:?}"))
     }
 
-    /// Counts what the hosts' logs say of workers that began again.
+    /// Counts what the hosts' logs say of workers that began again, and of snapshots.
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn count_restarts(&mut self) -> Result<()> {
+    pub fn count_log_lines(&mut self) -> Result<()> {
+        let counts = &mut self.journal.counts;
         for host in &mut self.hosts {
-            for line in host.new_log_lines()?.iter().filter(|line| line.contains(BEGINS_AGAIN)) {
-                let line = line.to_lowercase();
-                self.journal.counts.worker_restarts += 1;
-                self.journal.counts.fences += u64::from(REPLACED.iter().any(|word| line.contains(word)));
+            for line in host.new_log_lines()? {
+                if line.contains(BEGINS_AGAIN) {
+                    let line = line.to_lowercase();
+                    counts.worker_restarts += 1;
+                    counts.fences += u64::from(REPLACED.iter().any(|word| line.contains(word)));
+                }
+                counts.snapshots += u64::from(line.contains(SNAPSHOT_TAKEN));
+                counts.snapshots_used += u64::from(line.contains(SNAPSHOT_USED));
+                counts.snapshots_failed += u64::from(SNAPSHOT_FAILED.iter().any(|says| line.contains(says)));
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::{
     host::Host,
 };
 
-/// SIGKILL, and a start a little later, sometimes without the state on disk.
+/// SIGKILL, and a start a little later, often without the state on disk.
 pub struct Kill;
 
 #[derive(Debug)]
@@ -29,14 +29,14 @@ impl Scenario for Kill {
     }
 
     fn about(&self) -> &'static str {
-        "a host is killed and started again, sometimes without its state on disk"
+        "a host is killed and started again, often without its state on disk"
     }
 
     fn draw(&self, random: &mut StdRng) -> Box<dyn Trouble> {
         Box::new(Killed {
             nth: random.random_range(0..6),
             down: Duration::from_millis(random.random_range(0..3000)),
-            wipe: random.random_bool(0.3),
+            wipe: random.random_bool(0.5),
             host: None,
         })
     }
