@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod disk;
 mod guests;
+mod objects;
 mod payments;
 mod server;
 
@@ -24,6 +25,7 @@ pub use client::{Answer, Client};
 pub use command::{Ran, Running, clean, millstream, run, signal};
 pub use disk::SmallDisk;
 pub use guests::{fraud_operator, guest_target, operators_of};
+pub use objects::{Manner, ObjectServer};
 pub use payments::{Scores, payments, value_of};
 pub use server::{Server, ServerOptions};
 
