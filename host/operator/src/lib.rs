@@ -1,12 +1,14 @@
 //! Operators: what the runtime drives, whoever wrote them. Guests (`millstream-wasm`) and built-ins
 //! implement the same trait and see the same batches.
 
+pub mod aggregate;
 pub mod builtin;
 pub mod expression;
 pub mod field_path;
 pub mod json_fields;
 
 mod operator;
+pub mod timer;
 
 pub use operator::{
     FieldDeclaration, FieldType, GuestMetric, Operator, OperatorDescription, OperatorError, OperatorFactory,

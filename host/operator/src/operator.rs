@@ -5,6 +5,8 @@ use std::sync::Arc;
 use millstream_state::{KeyGroups, StateDeclaration, TaskState};
 use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch};
 
+use crate::timer::{FiredTimers, TimerChanges, TimerUse};
+
 /// The type of a declared field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
@@ -42,6 +44,8 @@ pub struct OperatorDescription {
     pub reads: Vec<FieldDeclaration>,
     /// Typed fields that it writes.
     pub writes: Vec<FieldDeclaration>,
+    /// How it uses timers.
+    pub timers: TimerUse,
     /// JSON Schema of its configuration.
     pub config_schema: Option<String>,
 }
@@ -125,6 +129,8 @@ pub struct ProcessOutput {
     pub outputs: Vec<OutputBatch>,
     /// Changes of prefetched states.
     pub changes: Vec<StateChange>,
+    /// Timers to set and to delete. Applied by the operator's caller.
+    pub timers: Vec<TimerChanges>,
     /// Failed records, ascending. They have no outputs and changed no state.
     pub failures: Vec<RecordFailure>,
     /// Metrics.
@@ -189,6 +195,15 @@ pub trait Operator: Send {
     /// # Errors
     /// When the batch as a whole failed; nothing of it may take effect.
     fn process(&mut self, input: &ProcessInput<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError>;
+
+    /// Handles timers that fired, as [`Self::process`] does records: sources and failures count timers.
+    ///
+    /// # Errors
+    /// When the timers as a whole failed; nothing of it may take effect.
+    fn on_timer(&mut self, timers: &FiredTimers<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
+        let _ = state;
+        Err(OperatorError::Malformed(format!("no answer to {} timers: it has none", timers.len())))
+    }
 }
 
 /// Makes instances of one operator version with one step's configuration. Shared by all workers.
@@ -201,6 +216,12 @@ pub trait OperatorFactory: Send + Sync {
 
     /// What the operator declares.
     fn description(&self) -> &OperatorDescription;
+
+    /// Of a built-in that keeps state: what its state is made by, as JSON, so that a change that the state
+    /// does not fit is found. Equal text is the same definition.
+    fn definition(&self) -> Option<&str> {
+        None
+    }
 
     /// Makes and configures an instance for step `step`.
     ///

@@ -3,6 +3,7 @@
 mod commit;
 mod list;
 mod map;
+mod memory;
 mod runtime;
 mod sweep;
 mod value;
@@ -15,6 +16,7 @@ pub use map::MapPage;
 pub use runtime::RuntimeEntry;
 pub use sweep::SweepReport;
 
+use memory::Memories;
 use sweep::Sweep;
 
 use crate::{
@@ -63,6 +65,7 @@ pub struct TaskState {
     cataloged_in_call: Vec<StateId>,
     committed_position: Option<i64>,
     sweep: Sweep,
+    memories: Memories,
 }
 
 impl TaskState {
@@ -83,6 +86,7 @@ impl TaskState {
             in_call: false,
             cataloged_in_call: Vec::new(),
             sweep: Sweep::default(),
+            memories: Memories::default(),
         }
     }
 
@@ -99,6 +103,7 @@ impl TaskState {
     /// Ends the call; its changes stand.
     pub fn keep_call(&mut self) {
         self.in_call = false;
+        self.memories.keep_call();
         self.cataloged_in_call.clear();
         self.tables_mut().for_each(Table::keep_call);
     }
@@ -113,6 +118,7 @@ impl TaskState {
             }
         }
         self.cataloged_in_call.clear();
+        self.memories.undo_call();
         self.settle();
     }
 

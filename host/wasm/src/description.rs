@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use millstream_operator::OperatorDescription;
+use millstream_operator::{OperatorDescription, timer::TimerUse};
 use millstream_state::{StateDeclaration, StateKind};
 
 use crate::{
@@ -86,5 +86,6 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
         reads: Vec::new(),
         writes: Vec::new(),
         config_schema: described.config_schema,
+        timers: TimerUse::None,
     })
 }

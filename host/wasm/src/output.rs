@@ -44,7 +44,7 @@ pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<Proc
     if bytes > expected.limits.output_bytes {
         return Err(OperatorError::LimitExceeded(format!("{} output bytes a batch", expected.limits.output_bytes)));
     }
-    Ok(ProcessOutput { outputs, changes, failures, metrics: Vec::new() })
+    Ok(ProcessOutput { outputs, changes, failures, ..ProcessOutput::default() })
 }
 
 fn failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>, OperatorError> {
