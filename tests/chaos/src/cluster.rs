@@ -12,9 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use millstream_tests::Client;
+use millstream_tests::{Client, ObjectServer};
 
 use crate::{
+    archive,
     broker::{Broker, Way, free_ports},
     host::{Deed, Host, HostSettings},
     journal::Journal,
@@ -68,6 +69,8 @@ pub struct Cluster {
     pub hosts: Vec<Host>,
     /// The broker, where there is one.
     pub broker: Option<Broker>,
+    /// Where snapshots and the files of the pipeline go.
+    pub store: ObjectServer,
     /// What was done.
     pub journal: Journal,
     /// Where topics are written and read.
@@ -101,7 +104,8 @@ impl Cluster {
             let gateway = gateway.insert(start_gateway(ground, directory, &broker.address())?);
             open_door(&door, Some(wait_for_url(gateway)?));
         }
-        let snapshots = directory.join("objects").display().to_string();
+        let store = ObjectServer::start()?;
+        let snapshots = store.url("chaos/objects");
         let mut hosts = Vec::new();
         for number in 0..ground.hosts {
             let way = ways.get(number);
@@ -118,7 +122,7 @@ impl Cluster {
             };
             hosts.push(Host::new(&settings, link)?);
         }
-        let mut cluster = Self { hosts, broker, journal, door, _gateway: gateway };
+        let mut cluster = Self { hosts, broker, store, journal, door, _gateway: gateway };
         cluster.launch(ground.delivery)?;
         Ok(cluster)
     }
@@ -134,7 +138,7 @@ impl Cluster {
                 client => Seen::NotYet(client.is_some()),
             })
         })?;
-        pipeline::launch(&client, delivery)?;
+        pipeline::launch(&client, delivery, &self.store.url(archive::PLACE))?;
         if self.hosts.len() > 1 {
             self.add_host(1)?;
         }

@@ -75,10 +75,18 @@ pub fn read(client: &Client, topic: &str) -> Result<Vec<Entry>> {
 
 fn parse(line: &[u8]) -> Result<Entry> {
     let line: Line = serde_json::from_slice(line)?;
-    let value: Value = serde_json::from_str(&line.value)?;
+    of_value(line.value.as_bytes(), line.partition, line.offset)
+}
+
+/// The record of this value.
+///
+/// # Errors
+/// When the value is none of ours.
+pub fn of_value(value: &[u8], partition: u32, offset: i64) -> Result<Entry> {
+    let value: Value = serde_json::from_slice(value)?;
     Ok(Entry {
-        partition: line.partition,
-        offset: line.offset,
+        partition,
+        offset,
         id: value.id,
         key: number(&value.key, 'k')?,
         group: number(&value.group, 'g')?,

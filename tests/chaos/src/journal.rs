@@ -59,6 +59,16 @@ counts! {
     snapshots_used: "snapshot used for recovery", "snapshots used for recovery";
     /// Snapshots that were not kept or could not be read.
     snapshots_failed: "snapshot failed", "snapshots failed";
+    /// Files of the pipeline's sink that appeared.
+    files: "file committed", "files committed";
+    /// Times in which the object store refused everything.
+    store_outages: "outage of the object store", "outages of the object store";
+    /// Times in which it closed connections half-way, lost answers or failed now and then.
+    store_faults: "fault of the object store", "faults of the object store";
+    /// Times in which it was slow.
+    slow_stores: "slow object store", "slow object stores";
+    /// Requests that it did not answer as it should have.
+    spoiled_requests: "failed request to it", "failed requests to it";
     /// Hosts added.
     hosts_added: "host added", "hosts added";
     /// Hosts removed.

@@ -1,6 +1,7 @@
 //! Chaos: real hosts on a real broker, or one on the embedded log, under load, while they are killed, frozen, cut off,
 //! swapped and starved. After each round everything that came out is counted against what went in.
 
+mod archive;
 mod broker;
 mod cluster;
 mod entry;

@@ -14,6 +14,9 @@ pub const BY_KEY: &str = "chaos-by-key";
 /// The totals by group.
 pub const BY_GROUP: &str = "chaos-by-group";
 
+/// The sink that writes what `by-key` emits to files.
+pub const ARCHIVE: &str = "archive";
+
 /// Partitions of the input.
 const PARTITIONS: u32 = 4;
 
@@ -34,23 +37,25 @@ steps:
 sinks:
   by-key: { from: by-key, topic: chaos-by-key }
   by-group: { from: by-group, topic: chaos-by-group }
+  archive: { from: by-key, files: { url: 'ARCHIVE', roll: { age: 1s, records: 500 } } }
 delivery: DELIVERY
 workers: 2
 commit: { interval: 50ms }
 retry: { attempts: 100, backoff: 100ms }
 ";
 
-/// Registers the operators and the pipeline, and starts it. `delivery` is what its file says.
+/// Registers the operators and the pipeline, and starts it. `delivery` is what its file says,
+/// `archive` the URL that files go to.
 ///
 /// # Errors
 /// When something is refused.
-pub fn launch(client: &Client, delivery: &str) -> Result<()> {
+pub fn launch(client: &Client, delivery: &str, archive: &str) -> Result<()> {
     let components = millstream_tests::operators_of("tests/guests")?;
     for (operator, file) in [("echo@1.0.0", "echo"), (VERSIONS[0], "totals_v1"), (VERSIONS[1], "totals_v2")] {
         client.push(operator, &component(&components, file)?)?;
     }
     client.create_topic(INPUT, PARTITIONS)?;
-    client.launch(NAME, &YAML.replace("DELIVERY", delivery))
+    client.launch(NAME, &YAML.replace("DELIVERY", delivery).replace("ARCHIVE", archive))
 }
 
 fn component(directory: &Path, name: &str) -> Result<Vec<u8>> {

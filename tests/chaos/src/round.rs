@@ -9,12 +9,13 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::{
+    archive::{self, Archive},
     cluster::{Cluster, through},
     entry::{self, Entry},
     journal::Counts,
     load::{Ledger, Load},
     patience::{STILL, Seen, rest, wait},
-    pipeline::{BY_GROUP, BY_KEY, INPUT},
+    pipeline::{ARCHIVE, BY_GROUP, BY_KEY, INPUT},
     schedule::Appointment,
     verify::{Findings, Output, verify},
 };
@@ -60,7 +61,8 @@ pub fn run(
 ) -> Result<Round> {
     cluster.journal.counts = Counts::default();
     cluster.journal.note(format_args!("round {number}, seed {seed}"))?;
-    let before = ledger.next;
+    let (before, files_before, spoiled_before) =
+        (ledger.next, archive::read(&cluster.store)?.files, cluster.store.spoiled());
     let load = Load::start(cluster.door.clone(), rate, std::mem::take(ledger));
     let troubled = trouble(cluster, schedule);
     let calmed = troubled.and_then(|()| calm(cluster));
@@ -69,16 +71,20 @@ pub fn run(
     cluster.journal.note("calm")?;
     let began = Instant::now();
     cluster.settle()?;
-    let (input, by_key, by_group) = drain(cluster)?;
+    let came = drain(cluster)?;
     let drain_seconds = began.elapsed().as_secs_f64();
     cluster.count_log_lines()?;
+    cluster.journal.counts.files = came.archive.files.saturating_sub(files_before);
+    cluster.journal.counts.spoiled_requests = cluster.store.spoiled() - spoiled_before;
     let outputs = [
-        Output { topic: BY_KEY, entries: &by_key, state_key: |entry| entry.key },
-        Output { topic: BY_GROUP, entries: &by_group, state_key: |entry| entry.group },
+        Output { name: BY_KEY, entries: &came.by_key, state_key: |entry| entry.key },
+        Output { name: BY_GROUP, entries: &came.by_group, state_key: |entry| entry.group },
+        Output { name: ARCHIVE, entries: &came.archive.rows, state_key: |entry| entry.key },
     ];
-    let findings = verify(ledger, &input, &outputs);
+    let mut findings = verify(ledger, &came.input, &outputs);
+    findings.add_wrong_files(&came.archive.faults);
     let counts = cluster.journal.counts.clone();
-    let (records, written) = (input.len() as u64, ledger.next - before);
+    let (records, written) = (came.input.len() as u64, ledger.next - before);
     cluster.journal.note(format_args!("verified {records} records: {findings:?}"))?;
     Ok(Round { round: number, seed, records, written, counts, drain_seconds, findings })
 }
@@ -168,11 +174,26 @@ fn read(cluster: &mut Cluster, topic: &str) -> Result<Vec<Entry>> {
     })
 }
 
-/// Waits until every record of the input is in both outputs, and reads them. What does not come any more is for the
+/// All that went in and all that came out.
+struct Came {
+    input: Vec<Entry>,
+    by_key: Vec<Entry>,
+    by_group: Vec<Entry>,
+    archive: Archive,
+}
+
+impl Came {
+    /// How many records do not stand in each output.
+    fn missing(&self) -> [usize; 3] {
+        [&self.by_key, &self.by_group, &self.archive.rows].map(|output| self.input.len().saturating_sub(output.len()))
+    }
+}
+
+/// Waits until every record of the input is in every output, and reads them. What does not come any more is for the
 /// verifier to find.
-fn drain(cluster: &mut Cluster) -> Result<(Vec<Entry>, Vec<Entry>, Vec<Entry>)> {
+fn drain(cluster: &mut Cluster) -> Result<Came> {
     let input = read(cluster, INPUT)?;
-    let mut outputs: Option<(Vec<Entry>, Vec<Entry>)> = None;
+    let mut came = Came { input, by_key: Vec::new(), by_group: Vec::new(), archive: Archive::default() };
     let mut ends = Vec::new();
     let mut since = Instant::now();
     let mut read_since = false;
@@ -180,24 +201,22 @@ fn drain(cluster: &mut Cluster) -> Result<(Vec<Entry>, Vec<Entry>, Vec<Entry>)> 
         cluster.tend()?;
         let door = through(&cluster.door);
         let ends_of = |topic| door.as_ref().map(|door| entry::ends(door, topic)).unwrap_or_default();
-        let now: Vec<i64> = [BY_KEY, BY_GROUP].into_iter().flat_map(ends_of).collect();
+        let mut now: Vec<i64> = [BY_KEY, BY_GROUP].into_iter().flat_map(ends_of).collect();
+        now.push(i64::try_from(cluster.store.objects(archive::PLACE).len())?);
         if now != ends {
             (ends, since, read_since) = (now, Instant::now(), false);
         }
         if since.elapsed() >= QUIET && !read_since {
             read_since = true;
-            let (by_key, by_group) = (read(cluster, BY_KEY)?, read(cluster, BY_GROUP)?);
-            if by_key.len() >= input.len() && by_group.len() >= input.len() {
-                return Ok((input, by_key, by_group));
+            (came.by_key, came.by_group) = (read(cluster, BY_KEY)?, read(cluster, BY_GROUP)?);
+            came.archive = archive::read(&cluster.store)?;
+            if came.missing() == [0; 3] {
+                return Ok(came);
             }
-            outputs = Some((by_key, by_group));
         }
-        if since.elapsed() >= STILL
-            && let Some((by_key, by_group)) = outputs.take()
-        {
-            let missing = (input.len().saturating_sub(by_key.len()), input.len().saturating_sub(by_group.len()));
-            cluster.journal.note(format_args!("nothing comes any more; missing: {missing:?}"))?;
-            return Ok((input, by_key, by_group));
+        if since.elapsed() >= STILL && read_since {
+            cluster.journal.note(format_args!("nothing comes any more; missing: {:?}", came.missing()))?;
+            return Ok(came);
         }
         rest(Duration::from_millis(100))?;
     }

@@ -7,6 +7,7 @@ mod members;
 mod network;
 mod operators;
 mod points;
+mod store;
 
 use std::{fmt::Debug, time::Duration};
 
@@ -51,7 +52,7 @@ pub trait Trouble: Debug {
 }
 
 /// Every scenario.
-pub const ALL: [&dyn Scenario; 15] = [
+pub const ALL: [&dyn Scenario; 18] = [
     &hosts::Kill,
     &hosts::Stop,
     &hosts::Freeze,
@@ -65,6 +66,9 @@ pub const ALL: [&dyn Scenario; 15] = [
     &network::LostAnswers,
     &network::SlowLink,
     &disks::FullDisk,
+    &store::StoreAway,
+    &store::StoreFaults,
+    &store::StoreSlow,
     &operators::Swap,
     &operators::SwapStorm,
 ];

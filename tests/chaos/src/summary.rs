@@ -29,6 +29,8 @@ pub struct Summary {
     pub state_differences: u64,
     /// Records that nobody wrote.
     pub foreign: u64,
+    /// Files that changed, went or are left out.
+    pub wrong_files: u64,
     /// The longest time from the end of a round's troubles until everything had come out.
     pub slowest_drain_seconds: f64,
     /// What was done.
@@ -48,6 +50,7 @@ impl Summary {
         self.out_of_order += round.findings.out_of_order;
         self.state_differences += round.findings.state_differences;
         self.foreign += round.findings.foreign;
+        self.wrong_files += round.findings.wrong_files;
         self.slowest_drain_seconds = self.slowest_drain_seconds.max(round.drain_seconds);
         self.counts += &round.counts;
     }
@@ -57,7 +60,7 @@ impl Summary {
         let rounds = if self.rounds == 1 { "round" } else { "rounds" };
         format!(
             "{} {rounds} on the {} log, seed {}, {} records in {} s: {} lost, {} duplicated, {} out of order, {} state \
-             differences, {} foreign; {}; slowest drain {:.1} s",
+             differences, {} foreign, {} wrong files; {}; slowest drain {:.1} s",
             self.rounds,
             self.log,
             self.seed,
@@ -68,6 +71,7 @@ impl Summary {
             self.out_of_order,
             self.state_differences,
             self.foreign,
+            self.wrong_files,
             self.counts.named().join(", "),
             self.slowest_drain_seconds,
         )
@@ -78,8 +82,8 @@ impl Summary {
 pub fn round_line(round: &Round) -> String {
     let findings = &round.findings;
     format!(
-        "round {:>3}, seed {}: {} records, {} lost, {} duplicated, {} out of order, {} state differences, drained in \
-         {:.1} s; {}",
+        "round {:>3}, seed {}: {} records, {} lost, {} duplicated, {} out of order, {} state differences, {} wrong files, \
+         drained in {:.1} s; {}",
         round.round,
         round.seed,
         round.written,
@@ -87,6 +91,7 @@ pub fn round_line(round: &Round) -> String {
         findings.duplicated,
         findings.out_of_order,
         findings.state_differences,
+        findings.wrong_files,
         round.drain_seconds,
         round.counts.named().join(", "),
     )

@@ -30,6 +30,8 @@ pub struct Findings {
     pub state_differences: u64,
     /// Records that nobody wrote, or that were changed.
     pub foreign: u64,
+    /// Files that changed or went after they had appeared, and numbers of files that are left out.
+    pub wrong_files: u64,
     /// The first differences, for people.
     pub shown: Vec<String>,
 }
@@ -37,7 +39,15 @@ pub struct Findings {
 impl Findings {
     /// Whether everything is as it should be.
     pub fn is_clean(&self) -> bool {
-        self.lost + self.duplicated + self.out_of_order + self.state_differences + self.foreign == 0
+        self.lost + self.duplicated + self.out_of_order + self.state_differences + self.foreign + self.wrong_files == 0
+    }
+
+    /// Adds what is wrong with files.
+    pub fn add_wrong_files(&mut self, faults: &[String]) {
+        for fault in faults {
+            self.wrong_files += 1;
+            self.show(self.wrong_files, || fault.clone());
+        }
     }
 
     /// Shows a difference; `count` are those of its kind so far.
@@ -50,8 +60,8 @@ impl Findings {
 
 /// An output.
 pub struct Output<'a> {
-    /// Its topic.
-    pub topic: &'a str,
+    /// Its topic, or the sink of its files.
+    pub name: &'a str,
     /// Its records, by partition and offset.
     pub entries: &'a [Entry],
     /// What its state is kept by.
@@ -108,7 +118,7 @@ fn check_once(findings: &mut Findings, wanted: &HashMap<u64, u64>, output: &Outp
     for entry in output.entries {
         if !wanted.contains_key(&entry.id) || !is_as_made(entry) {
             findings.foreign += 1;
-            findings.show(findings.foreign, || format!("{}: nobody wrote {entry:?}", output.topic));
+            findings.show(findings.foreign, || format!("{}: nobody wrote {entry:?}", output.name));
         } else {
             *found.entry(entry.id).or_default() += 1;
         }
@@ -121,7 +131,7 @@ fn check_once(findings: &mut Findings, wanted: &HashMap<u64, u64>, output: &Outp
         findings.duplicated += found.saturating_sub(wanted);
         if found != wanted {
             findings.show(findings.lost + findings.duplicated, || {
-                format!("{}: record {id} is there {found} times and not {wanted}", output.topic)
+                format!("{}: record {id} is there {found} times and not {wanted}", output.name)
             });
         }
     }
@@ -136,7 +146,7 @@ fn check_order(findings: &mut Findings, place: &HashMap<u64, usize>, output: &Ou
         {
             findings.out_of_order += 1;
             findings.show(findings.out_of_order, || {
-                let (topic, key) = (output.topic, entry.key);
+                let (topic, key) = (output.name, entry.key);
                 format!(
                     "{topic}: key k{key}: record {} at {}/{} stands behind record {} at {}/{}",
                     entry.id, entry.partition, entry.offset, other.id, other.partition, other.offset
@@ -173,7 +183,7 @@ fn check_state(findings: &mut Findings, output: &Output<'_>) {
             fold.differs = true;
             findings.state_differences += 1;
             findings.show(findings.state_differences, || {
-                let (topic, at) = (output.topic, (entry.partition, entry.offset));
+                let (topic, at) = (output.name, (entry.partition, entry.offset));
                 format!(
                     "{topic}: state of {key} after record {} at {}/{} is {:?} and not {expected:?}; the key is of partition {}",
                     entry.id, at.0, at.1, entry.total, fold.partition

@@ -100,6 +100,11 @@ impl ObjectServer {
         self.shared.manner()
     }
 
+    /// Keeps an object.
+    pub fn put(&self, path: &str, bytes: &[u8]) {
+        self.shared.bucket().put(path, bytes.into(), false);
+    }
+
     /// The objects whose path, `bucket/prefix/name`, begins with `prefix`, by path.
     pub fn objects(&self, prefix: &str) -> Vec<(String, Arc<[u8]>)> {
         self.shared.bucket().objects(prefix)

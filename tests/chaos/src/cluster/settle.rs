@@ -1,6 +1,7 @@
 //! Bringing a cluster back to order, and finding out that it is.
 
 use anyhow::{Result, bail};
+use millstream_tests::Manner;
 use serde_json::Value;
 
 use super::Cluster;
@@ -42,6 +43,7 @@ impl Cluster {
             }
             broker.wait()?;
         }
+        self.store.set(Manner::Answers);
         for number in 0..self.hosts.len() {
             let host = self.host(number)?;
             host.free_disk()?;

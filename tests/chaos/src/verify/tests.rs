@@ -43,8 +43,8 @@ fn total(entries: &mut [Entry], state_key: fn(&Entry) -> u64) {
 impl Run {
     fn verify(&self) -> Findings {
         let outputs = [
-            Output { topic: "by-key", entries: &self.by_key, state_key: |entry| entry.key },
-            Output { topic: "by-group", entries: &self.by_group, state_key: |entry| entry.group },
+            Output { name: "by-key", entries: &self.by_key, state_key: |entry| entry.key },
+            Output { name: "by-group", entries: &self.by_group, state_key: |entry| entry.group },
         ];
         verify(&self.ledger, &self.input, &outputs)
     }
