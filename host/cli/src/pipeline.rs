@@ -226,7 +226,7 @@ fn content_type(file: &Path) -> &'static str {
 
 fn apply(client: &Client, file: &Path, start: bool, output: Output) -> Result<()> {
     let (text, spec) = read(file)?;
-    let used: BTreeSet<_> = spec.steps.iter().filter_map(|step| step.operator.clone()).collect();
+    let used: BTreeSet<_> = spec.used_operators().into_iter().map(|(_, operator)| operator.clone()).collect();
     let mut pushed = Vec::new();
     for (operator, path) in components::named_in(&spec, file) {
         // A registered version does not change, so that one which is there need not be built again.

@@ -122,7 +122,7 @@ pub(crate) fn operators(
     config: &HostConfig,
 ) -> Result<Operators> {
     let mut operators = Operators::default();
-    let mut wanted: Vec<_> = spec.steps.iter().filter_map(|step| step.operator.clone()).collect();
+    let mut wanted: Vec<_> = spec.used_operators().into_iter().map(|(_, operator)| operator.clone()).collect();
     wanted.sort();
     wanted.dedup();
     let local = components::named_in(spec, file);

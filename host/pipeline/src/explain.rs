@@ -1,5 +1,7 @@
 //! Draws a plan as text.
 
+mod time;
+
 use std::fmt::{self, Write as _};
 
 use millstream_state::{StateDeclaration, StateKind};
@@ -46,6 +48,9 @@ impl Drawing<'_> {
         let delivery = if settings.exactly_once { "exactly once" } else { "at least once" };
         writeln!(f, "Pipeline {}", self.0.pipeline)?;
         writeln!(f, "  {delivery}, {} on each host", counted(settings.workers, "worker"))?;
+        if settings.standby > 0 {
+            writeln!(f, "  {} of each task on other hosts", counted(settings.standby, "standby"))?;
+        }
         let interval = format_duration(settings.commit_interval);
         writeln!(f, "  commits every {interval}, or after {}", format_byte_size(settings.commit_bytes))?;
         let bytes = format_byte_size(settings.batch_bytes);
@@ -63,6 +68,11 @@ impl Drawing<'_> {
         let mut branches: Vec<Vec<String>> = Vec::new();
         for input in &stage.inputs {
             let mut lines = input_lines(&input.name, &input.kind);
+            if let InputKind::Topic { watermarks, .. } | InputKind::Connector { watermarks, .. } = &input.kind
+                && self.0.event_time
+            {
+                lines.extend(time::watermark_lines(watermarks));
+            }
             lines.push(format!("-> {}", self.targets(stage, &input.targets)));
             branches.push(lines);
         }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub dead_letter: Option<Arc<str>>,
     /// How the pipeline runs.
     pub settings: Settings,
+    /// Whether event time matters: a step has windows or timers, or a source says how its watermarks are made.
+    pub event_time: bool,
     /// What the operators of its steps declared when it was planned, by step.
     pub descriptions: BTreeMap<String, OperatorDescription>,
     /// What is allowed and probably not meant, such as a step that nobody reads from.
@@ -35,6 +37,8 @@ pub struct Settings {
     pub exactly_once: bool,
     /// How many worker threads a host gives it.
     pub workers: usize,
+    /// How many other hosts follow the state of each task, so that one of them takes over at once.
+    pub standby: usize,
     /// The longest time between two commits while there is something to commit.
     pub commit_interval: Duration,
     /// Bytes of uncommitted output and state after which a worker commits early.
@@ -86,6 +90,8 @@ pub enum InputKind {
         topic: Arc<str>,
         /// Where event time comes from; `None`: the record's own timestamp.
         timestamp: Option<TimestampSpec>,
+        /// How its watermarks are made.
+        watermarks: Watermarks,
         /// Begin at the end where nothing was committed.
         latest: bool,
     },
@@ -104,6 +110,34 @@ pub enum InputKind {
         placement: Arc<str>,
         /// Where event time comes from; `None`: the connector's own.
         timestamp: Option<TimestampSpec>,
+        /// How its watermarks are made.
+        watermarks: Watermarks,
+    },
+}
+
+/// How the watermarks of a source are made, for each of its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// By what.
+    pub strategy: WatermarkStrategy,
+    /// How long a partition may have nothing to read, in processing time, before it holds nothing back any more;
+    /// `None`: it always does.
+    pub idle: Option<Duration>,
+    /// How far, in event time, a partition may be read ahead of the slowest one; `None`: as far as it likes.
+    pub align: Option<Duration>,
+}
+
+/// What makes watermarks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatermarkStrategy {
+    /// They follow the largest timestamp of the partition by so much and a millisecond.
+    OutOfOrder(Duration),
+    /// A registered operator.
+    Generator {
+        /// Which one.
+        operator: OperatorRef,
+        /// Its configuration as JSON text.
+        config: String,
     },
 }
 

@@ -158,13 +158,12 @@ impl Check<'_> {
 
     fn operators(&mut self) {
         for entry in &self.spec.operators {
-            let is_used = self.spec.steps.iter().any(|step| step.operator.as_ref() == Some(&entry.operator));
-            if !is_used {
+            let used = self.spec.used_operators();
+            if !used.iter().any(|(_, operator)| **operator == entry.operator) {
                 let path = format!("operators.{}", entry.operator);
-                let used: Vec<String> =
-                    self.spec.steps.iter().filter_map(|step| step.operator.as_ref()).map(ToString::to_string).collect();
+                let used: Vec<String> = used.iter().map(|(_, operator)| operator.to_string()).collect();
                 let suggestion = nearest(&entry.operator.to_string(), used.iter().map(String::as_str));
-                self.error_with(&path, format!("no step uses the operator `{}`", entry.operator), suggestion);
+                self.error_with(&path, format!("nothing uses the operator `{}`", entry.operator), suggestion);
             }
         }
     }

@@ -49,6 +49,7 @@ fn the_schema_has_the_fields_that_the_parser_takes() {
     }
     for (section, part, kind) in [
         ("sources", "timestamp", "TimestampSpec"),
+        ("sources", "watermark", "WatermarkSpec"),
         ("sources", "file", "FileSource"),
         ("sources", "generator", "Generator"),
         ("sinks", "file", "FileSink"),

@@ -49,7 +49,7 @@ impl Server {
                 step.operator = Some(operator.clone());
             }
         }
-        let used: Vec<_> = spec.steps.iter().filter_map(|step| step.operator.clone()).collect();
+        let used: Vec<_> = spec.used_operators().into_iter().map(|(_, operator)| operator.clone()).collect();
         self.plugins.load_known(&used).await?;
         let plan = plan(&spec, self.plugins.as_ref()).map_err(invalid)?;
         Ok(Prepared { spec, plan })

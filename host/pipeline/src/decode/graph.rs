@@ -35,6 +35,7 @@ impl Decoder {
             file: file.and_then(|field| self.file_source(&field)),
             generator: generator.and_then(|field| self.generator(&field)),
             timestamp: self.take(&mut members, "timestamp").and_then(|field| self.timestamp(&field)),
+            watermark: self.take(&mut members, "watermark").and_then(|field| self.watermark(&field)),
         };
         self.finish(members);
         Some(source)

@@ -6,6 +6,7 @@ mod files;
 mod generator;
 mod graph;
 mod scalar;
+mod watermark;
 
 use std::{sync::Arc, time::Duration};
 
@@ -193,6 +194,7 @@ impl Decoder {
             self.choice(&field, &known)
         });
         let workers = self.take(&mut members, "workers").and_then(|field| self.integer(&field, 1, 1024));
+        let standby = self.take(&mut members, "standby").and_then(|field| self.integer(&field, 0, 16));
         let commit = self.take(&mut members, "commit").and_then(|field| self.commit(&field));
         let batch = self.take(&mut members, "batch").and_then(|field| self.batch(&field));
         let retry = self.take(&mut members, "retry").and_then(|field| self.retry(&field));
@@ -207,6 +209,7 @@ impl Decoder {
             operators: operators.unwrap_or_default(),
             delivery: delivery.unwrap_or_default(),
             workers: workers.map(|workers| workers as u32),
+            standby: standby.map_or(0, |standby| standby as u32),
             commit: commit.unwrap_or_default(),
             batch: batch.unwrap_or_default(),
             retry: retry.unwrap_or_default(),

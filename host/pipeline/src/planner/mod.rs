@@ -12,10 +12,11 @@
 mod check;
 mod graph;
 mod stages;
+mod time;
 
 use std::collections::BTreeMap;
 
-use millstream_operator::OperatorDescription;
+use millstream_operator::{OperatorDescription, timer::TimerUse};
 use millstream_types::OperatorRef;
 
 use crate::{
@@ -59,6 +60,7 @@ pub fn plan(spec: &PipelineSpec, catalog: &dyn OperatorCatalog) -> Result<Plan, 
         stages,
         dead_letter: spec.dead_letter.as_ref().map(|dead_letter| dead_letter.topic.as_str().into()),
         settings: settings(spec),
+        event_time: event_time(spec, &descriptions),
         descriptions,
         warnings: planner.warnings,
     })
@@ -86,6 +88,14 @@ impl Planner<'_> {
     /// What the steps' operators declare, by step.
     fn describe(&mut self, catalog: &dyn OperatorCatalog) -> BTreeMap<String, OperatorDescription> {
         let mut descriptions = BTreeMap::new();
+        for source in &self.spec.sources {
+            if let Some(generator) = source.watermark.as_ref().and_then(|watermark| watermark.generator.as_ref())
+                && catalog.describe(generator).is_none()
+            {
+                let path = format!("sources.{}.watermark.generator", source.name);
+                self.unknown_operator(&path, generator, &catalog.operators());
+            }
+        }
         for step in &self.spec.steps {
             let Some(operator) = &step.operator else { continue };
             match catalog.describe(operator) {
@@ -95,14 +105,13 @@ impl Planner<'_> {
                     }
                     descriptions.insert(step.name.clone(), description);
                 }
-                None => self.unknown_operator(&step.name, operator, &catalog.operators()),
+                None => self.unknown_operator(&format!("steps.{}.operator", step.name), operator, &catalog.operators()),
             }
         }
         descriptions
     }
 
-    fn unknown_operator(&mut self, step: &str, operator: &OperatorRef, known: &[OperatorRef]) {
-        let path = format!("steps.{step}.operator");
+    fn unknown_operator(&mut self, path: &str, operator: &OperatorRef, known: &[OperatorRef]) {
         let versions: Vec<_> = known
             .iter()
             .filter(|candidate| candidate.name() == operator.name())
@@ -112,13 +121,18 @@ impl Planner<'_> {
             let versions = versions.join(", ");
             let message =
                 format!("operator `{operator}` is not registered; of `{}` there are {versions}", operator.name());
-            self.error(&path, message, None);
+            self.error(path, message, None);
             return;
         }
         let texts: Vec<String> = known.iter().map(ToString::to_string).collect();
         let suggestion = nearest(&operator.to_string(), texts.iter().map(String::as_str));
-        self.error(&path, format!("operator `{operator}` is not registered"), suggestion);
+        self.error(path, format!("operator `{operator}` is not registered"), suggestion);
     }
+}
+
+fn event_time(spec: &PipelineSpec, descriptions: &BTreeMap<String, OperatorDescription>) -> bool {
+    spec.sources.iter().any(|source| source.watermark.is_some())
+        || descriptions.values().any(|description| description.timers != TimerUse::None)
 }
 
 fn settings(spec: &PipelineSpec) -> Settings {
@@ -127,6 +141,7 @@ fn settings(spec: &PipelineSpec) -> Settings {
     Settings {
         exactly_once: spec.delivery == Delivery::ExactlyOnce,
         workers: workers.unwrap_or_else(processors),
+        standby: spec.standby as usize,
         commit_interval: spec.commit.interval,
         commit_bytes: spec.commit.bytes,
         batch_records: spec.batch.records,

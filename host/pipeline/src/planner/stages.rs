@@ -12,7 +12,7 @@ use crate::{
     spec::{FileInput, OnErrorSpec, Sink, Source, Start, Step, Upstream},
 };
 
-use super::{Planner, graph::Live};
+use super::{Planner, graph::Live, time::watermarks};
 
 /// Stages being drawn up. Stages that are joined share a root; everything else keeps the place that it got.
 #[derive(Default)]
@@ -241,10 +241,11 @@ impl Draft {
 
     fn source(&mut self, placement: &str, source: &Source) -> usize {
         let timestamp = source.timestamp.clone();
+        let watermarks = watermarks(source.watermark.as_ref());
         let (kind, tasks) = match (&source.topic, &source.file, &source.generator) {
             (Some(topic), ..) => {
                 let latest = source.start.unwrap_or_default() == Start::Latest;
-                (InputKind::Topic { topic: topic.as_str().into(), timestamp, latest }, None)
+                (InputKind::Topic { topic: topic.as_str().into(), timestamp, watermarks, latest }, None)
             }
             (None, file, generator) => {
                 let (connector, tasks) = match (file, generator) {
@@ -258,7 +259,7 @@ impl Draft {
                         (SourceConnector::Generator(generator), Some(tasks))
                     }
                 };
-                (InputKind::Connector { connector, placement: placement.into(), timestamp }, tasks)
+                (InputKind::Connector { connector, placement: placement.into(), timestamp, watermarks }, tasks)
             }
         };
         let stage = self.new_stage(tasks);

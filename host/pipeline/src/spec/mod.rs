@@ -9,6 +9,7 @@ mod generator;
 mod settings;
 pub(crate) mod shapes;
 mod units;
+mod watermark;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use files::{Column, Compression, DataType, FilesFormat, FilesPlace, FilesSin
 pub use generator::{Bursts, Choices, EventTime, FieldTemplate, Generator, SizeRange};
 pub use settings::{BatchSpec, CommitSpec, Delivery, RetrySpec};
 pub use units::{format_byte_size, format_duration, parse_byte_size, parse_duration};
+pub use watermark::{Idle, WatermarkSpec};
 
 use crate::position::Positions;
 
@@ -61,6 +63,10 @@ pub struct PipelineSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub workers: Option<u32>,
+    /// How many other hosts follow the state of each task, so that one that takes over has almost nothing to restore.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(max = 16))]
+    pub standby: u32,
     /// When a worker commits.
     #[serde(default)]
     pub commit: CommitSpec,
@@ -103,6 +109,9 @@ pub struct Source {
     /// generator's have that of its `event-time` field, and a file's get the time at which they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<TimestampSpec>,
+    /// How far event time has come. Without it, records are expected in order, and a partition is idle after 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<WatermarkSpec>,
 }
 
 /// Where in a topic a pipeline begins that has not committed anything yet.
@@ -210,6 +219,25 @@ pub struct Sink {
     /// Writes JSON lines to standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<StdoutSink>,
+}
+
+impl PipelineSpec {
+    /// The registered operators that the pipeline uses, with the paths at which they are named. One may come twice.
+    pub fn used_operators(&self) -> Vec<(String, &OperatorRef)> {
+        let generators = self.sources.iter().filter_map(|source| {
+            let generator = source.watermark.as_ref()?.generator.as_ref()?;
+            Some((format!("sources.{}.watermark.generator", source.name), generator))
+        });
+        let steps = self
+            .steps
+            .iter()
+            .filter_map(|step| Some((format!("steps.{}.operator", step.name), step.operator.as_ref()?)));
+        generators.chain(steps).collect()
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where failed records go.

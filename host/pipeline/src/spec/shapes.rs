@@ -201,6 +201,11 @@ fn require_one_of(schema: &mut Schema, fields: &[&str]) {
     schema.insert("oneOf".into(), choices.into());
 }
 
+pub fn out_of_order_or_generator(schema: &mut Schema) {
+    schema.insert("not".into(), json!({ "required": ["out-of-order", "generator"] }));
+    schema.insert("dependentRequired".into(), json!({ "config": ["generator"] }));
+}
+
 pub fn at_most_one_logic(schema: &mut Schema) {
     let logic = ["operator", "filter", "map"];
     let mut choices: Vec<Value> = logic.iter().map(|field| json!({ "required": [field] })).collect();

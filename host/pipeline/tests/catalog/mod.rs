@@ -40,6 +40,8 @@ impl Operators {
             ),
             ("score@2.0.0", operator(&[], Vec::new())),
             ("score@2.1.0", operator(&[], Vec::new())),
+            // Makes watermarks.
+            ("marks@1.0.0", OperatorDescription::default()),
             // Both names have the same hash in a step `c`.
             (
                 "clash@1.0.0",
