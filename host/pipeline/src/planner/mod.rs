@@ -12,6 +12,7 @@
 mod check;
 mod graph;
 mod stages;
+mod steps;
 mod time;
 
 use std::collections::BTreeMap;

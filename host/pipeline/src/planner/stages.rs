@@ -6,13 +6,18 @@ use millstream_operator::OperatorDescription;
 
 use crate::{
     plan::{
-        InputKind, OnError, PlannedOutput, PlannedSink, PlannedStep, SinkKind, SourceConnector, Stage, StageIndex,
-        StageInput, StepLogic, Target,
+        InputKind, PlannedSink, PlannedStep, SinkKind, SourceConnector, Stage, StageIndex, StageInput, StepLogic,
+        Target,
     },
-    spec::{FileInput, OnErrorSpec, Sink, Source, Start, Step, Upstream},
+    spec::{FileInput, Sink, Source, Start, Step, Upstream},
 };
 
-use super::{Planner, graph::Live, time::watermarks};
+use super::{
+    Planner,
+    graph::Live,
+    steps::{keeps_state, on_error, output, planned_step},
+    time::watermarks,
+};
 
 /// Stages being drawn up. Stages that are joined share a root; everything else keeps the place that it got.
 #[derive(Default)]
@@ -433,41 +438,4 @@ fn local<T>(items: &[Placed<T>], place_of: impl Fn(usize) -> usize) -> Vec<(usiz
 
 fn empty_stage(name: String) -> Stage {
     Stage { name, inputs: Vec::new(), steps: Vec::new(), sinks: Vec::new(), changelog: None }
-}
-
-/// Whether a stage's tasks keep something: states of operators, positions of sources, what sinks wrote.
-fn keeps_state(stage: &Stage) -> bool {
-    stage.steps.iter().any(|step| matches!(step.logic, StepLogic::Operator { .. }))
-        || stage.inputs.iter().any(|input| matches!(input.kind, InputKind::Connector { .. }))
-        || stage.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::File(_) | SinkKind::Files(_)))
-}
-
-/// What a step does apart from its key.
-fn planned_step(step: &Step, descriptions: &BTreeMap<String, OperatorDescription>) -> Option<PlannedStep> {
-    let logic = match (&step.operator, &step.filter, &step.map) {
-        (Some(operator), ..) => {
-            let config = step.config.as_ref().map_or_else(|| "{}".into(), ToString::to_string);
-            StepLogic::Operator { operator: operator.clone(), config }
-        }
-        (None, Some(expression), _) => StepLogic::Filter(expression.clone()),
-        (None, None, Some(fields)) => StepLogic::Map(fields.clone()),
-        (None, None, None) => return None,
-    };
-    let outputs = match descriptions.get(&step.name) {
-        Some(description) => description.outputs.iter().map(|name| output(name)).collect(),
-        None => vec![output("main")],
-    };
-    Some(PlannedStep { name: step.name.clone(), logic, on_error: on_error(step.on_error), outputs })
-}
-
-fn output(name: &str) -> PlannedOutput {
-    PlannedOutput { name: name.into(), targets: Vec::new() }
-}
-
-fn on_error(policy: OnErrorSpec) -> OnError {
-    match policy {
-        OnErrorSpec::Fail => OnError::Fail,
-        OnErrorSpec::Skip => OnError::Skip,
-        OnErrorSpec::DeadLetter => OnError::DeadLetter,
-    }
 }
