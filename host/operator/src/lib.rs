@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod expression;
 pub mod field_path;
 pub mod json_fields;
+pub mod rolling;
 
 mod operator;
 pub mod timer;
