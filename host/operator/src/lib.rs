@@ -10,6 +10,7 @@ pub mod rolling;
 
 mod operator;
 pub mod timer;
+pub mod window;
 
 pub use operator::{
     FieldDeclaration, FieldType, GuestMetric, Operator, OperatorDescription, OperatorError, OperatorFactory,

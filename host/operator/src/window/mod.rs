@@ -1,0 +1,32 @@
+//! Windows: aggregates over the records of a key that are near each other in time or in number.
+//!
+//! A step is described by a [`WindowSpec`]; pipeline files map onto it like this:
+//!
+//! | pipeline file | here |
+//! |---|---|
+//! | `tumbling`, `hopping` + `every`, `offset`, `calendar` + `time-zone` | [`WindowKind::Tumbling`], [`WindowKind::Hopping`], [`WindowKind::Calendar`] |
+//! | `sliding` | [`WindowKind::Sliding`] |
+//! | `session: 30m`, `session: { gap, unit }` | [`WindowKind::Session`] with [`SessionGap::Fixed`] or [`SessionGap::Dynamic`] |
+//! | `global: true` | [`WindowKind::Global`], with a trigger |
+//! | `count` + `every` | [`WindowKind::Count`] |
+//! | `assigner` | [`WindowKind::Custom`] |
+//! | `lateness`, `emit` | [`WindowSpec::lateness_ms`], [`Emit`] |
+//! | `trigger: { early, late, purge }` | [`EarlyFiring`], [`LateFiring`], [`TriggerSpec::purge`] |
+//! | `trigger: { continuous | delta | count | operator }` | [`TriggerCondition`] |
+//! | `evict` | [`EvictSpec`] |
+//! | `process` instead of `aggregate` | [`WindowFunctionFactory`] instead of [`crate::aggregate::AggregationFactory`] |
+
+mod assigner;
+mod error;
+mod function;
+mod spec;
+mod trigger;
+
+pub use assigner::{Assigned, Assignments, Window, WindowAssigner, WindowAssignerFactory};
+pub use error::WindowError;
+pub use function::{Emitted, Pane, WindowFunction, WindowFunctionFactory};
+pub use spec::{
+    CalendarUnit, EarlyFiring, Emit, EvictSpec, LateFiring, SessionGap, TriggerCondition, TriggerSpec, WindowKind,
+    WindowSpec,
+};
+pub use trigger::{Elements, Trigger, TriggerFactory, TriggerPanes, Verdict, Verdicts};
