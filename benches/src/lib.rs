@@ -1,11 +1,16 @@
-//! What the benchmarks share: guests, records, one task with its state, and the logic as native code.
+//! What the benchmarks share: guests, records, one task with its state, the logic as native code, and hosts as
+//! processes.
+
+#![allow(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
 mod guests;
+mod host;
 mod native;
 mod payments;
 mod task;
 
 pub use guests::guest;
+pub use host::{HostProcess, Place, bytes_below};
 pub use native::{NativeFactory, keyed_sum, keyed_sum_alone, pass_through};
 pub use payments::payments;
 pub use task::Task;

@@ -37,7 +37,7 @@ pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
 pub use reset::{MovedPosition, Reset, ResetReport, ResetState, ResetTo, reset};
 pub use snapshots::Snapshots;
 pub use status::{
-    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, SnapshotStatus, StepStatus, SwapReport,
-    TaskStatus, WorkerStatus,
+    CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, RestoredSnapshot, SnapshotStatus,
+    StepStatus, SwapReport, TaskStatus, WorkerStatus,
 };
 pub use swap::SwapError;

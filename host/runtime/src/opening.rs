@@ -10,7 +10,7 @@ use millstream_state::{StateError, TaskState};
 use millstream_types::TopicPartition;
 
 use crate::{
-    Failure, RestoreProgress, TaskStatus,
+    Failure, RestoreProgress, RestoredSnapshot, TaskStatus,
     continuity::{Finding, input_of, verdict},
     shared::{Shared, TaskId},
     snapshots::open_store,
@@ -24,6 +24,7 @@ pub(crate) struct Opening<'a> {
     topology: &'a Topology,
     stage: &'a Stage,
     task: Task,
+    snapshot: Option<RestoredSnapshot>,
 }
 
 impl<'a> Opening<'a> {
@@ -38,7 +39,7 @@ impl<'a> Opening<'a> {
             committed: None,
             split: None,
         });
-        Ok(Self { id, topology, stage, task: Task::new(id, name, changelog, inputs.collect()) })
+        Ok(Self { id, topology, stage, task: Task::new(id, name, changelog, inputs.collect()), snapshot: None })
     }
 
     /// `stage/partition`, for messages.
@@ -65,8 +66,7 @@ impl<'a> Opening<'a> {
     }
 
     pub(crate) fn finish(mut self, shared: &Shared) -> Result<Task, Failure> {
-        let now = shared.now();
-        self.task.begin(now);
+        self.task.begin(shared);
         // Where a topic is begun at its end, that end is committed at once: a restart must not begin later.
         self.task.dirty = self.task.inputs.iter().any(|input| input.position != input.committed);
         Ok(self.task)
@@ -75,7 +75,8 @@ impl<'a> Opening<'a> {
     fn open_store(&mut self, shared: &Shared) -> Result<(), Failure> {
         if let Some(changelog) = &self.task.changelog {
             let store = format!("{}/{}", self.topology.plan.pipeline, self.task.name);
-            let backend = open_store(shared, &store, changelog)?;
+            let (backend, snapshot) = open_store(shared, &store, changelog)?;
+            self.snapshot = snapshot;
             self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));
         }
         Ok(())
@@ -86,7 +87,8 @@ impl<'a> Opening<'a> {
         let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
         let from = state.position();
         let began = shared.now();
-        let mut progress = RestoreProgress { from, position: from, ..RestoreProgress::default() };
+        let snapshot = self.snapshot.take();
+        let mut progress = RestoreProgress { from, position: from, snapshot, ..RestoreProgress::default() };
         shared.show_restore(self.id, &progress);
         let end = session.restore(changelog, from, &mut |delta, position, end| {
             progress.records += delta.keys.len() as u64;
@@ -97,7 +99,9 @@ impl<'a> Opening<'a> {
             shared.show_restore(self.id, &progress);
             state.restore(&delta.keys, &delta.values, position).map_err(broken)
         })?;
+        progress.seconds = shared.now().saturating_sub(began).as_secs_f64();
         tracing::debug!(%changelog, ?from, end, progress.records, progress.bytes, progress.seconds, "restored state");
+        self.task.restored = Some(progress);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Snapshots of tasks: workers take them, a thread sends them, and a task that is opened begins with one.
 
 use std::{
+    collections::VecDeque,
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -20,7 +21,7 @@ use millstream_state::{
 use millstream_types::TopicPartition;
 use parking_lot::Mutex;
 
-use crate::{Failure, SnapshotStatus, shared::Shared};
+use crate::{Failure, RestoredSnapshot, SnapshotStatus, shared::Shared};
 
 /// A snapshot takes the place of a local store only where it saves the replay of more changes than this: to
 /// replay them takes about as long as to ask for it.
@@ -55,11 +56,29 @@ pub(crate) struct TaskSnapshots {
     /// One is on its way.
     is_saving: Arc<AtomicBool>,
     last: Arc<Mutex<Option<SnapshotStatus>>>,
+    /// How many are kept; 0: none are taken.
+    keep: usize,
+    /// The changelog positions of the last `keep` that were kept since the task was opened, oldest first.
+    kept: Arc<Mutex<VecDeque<i64>>>,
 }
 
 impl TaskSnapshots {
-    pub(crate) fn begin(&mut self, now: Duration) {
-        self.taken = now;
+    pub(crate) fn begin(&mut self, shared: &Shared) {
+        self.taken = shared.now();
+        self.keep = shared.host.snapshots.as_ref().map_or(0, |snapshots| snapshots.keep.max(1));
+    }
+
+    /// Up to where the changelog may be forgotten once the store has it durably up to `durable`: a snapshot needs what
+    /// comes after it, and an older one is of use where the newest is damaged.
+    pub(crate) fn forgettable(&self, durable: i64) -> i64 {
+        if self.keep == 0 {
+            return durable;
+        }
+        let kept = self.kept.lock();
+        match kept.front() {
+            Some(&oldest) if kept.len() >= self.keep => oldest.min(durable),
+            _ => 0,
+        }
     }
 
     /// So many bytes more went to the changelog.
@@ -94,6 +113,7 @@ impl TaskSnapshots {
         let copy = snapshots.scratch.join(format!("save-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
         self.taken = now;
         let Some(position) = state.checkpoint(&copy)? else { return Ok(()) };
+        let pause = shared.now().saturating_sub(now);
         self.bytes = 0;
         let save = Save {
             snapshots: snapshots.clone(),
@@ -101,8 +121,11 @@ impl TaskSnapshots {
             copy,
             position,
             about,
+            pause,
             is_saving: self.is_saving.clone(),
             last: self.last.clone(),
+            keep: self.keep,
+            kept: self.kept.clone(),
         };
         self.is_saving.store(true, Ordering::Release);
         if snapshots.background {
@@ -125,8 +148,12 @@ struct Save {
     copy: PathBuf,
     position: i64,
     about: SnapshotAbout,
+    /// How long the worker stood still for the copy.
+    pause: Duration,
     is_saving: Arc<AtomicBool>,
     last: Arc<Mutex<Option<SnapshotStatus>>>,
+    keep: usize,
+    kept: Arc<Mutex<VecDeque<i64>>>,
 }
 
 impl Save {
@@ -141,7 +168,9 @@ impl Save {
                     created_ms: info.about.created_ms,
                     bytes: info.size_bytes(),
                     new_bytes: info.new_bytes(),
+                    pause_ms: self.pause.as_secs_f64() * 1_000.0,
                 });
+                self.count(info.position);
                 if let Err(error) = store.collect_garbage(self.about.pipeline.as_str(), self.snapshots.keep) {
                     tracing::warn!(task = self.task, %error, "old snapshots were not collected");
                 }
@@ -156,6 +185,17 @@ impl Save {
         }
         remove(&self.copy);
         self.is_saving.store(false, Ordering::Release);
+    }
+
+    fn count(&self, position: i64) {
+        let mut kept = self.kept.lock();
+        // Where nothing changed, the one before was taken for this one.
+        if kept.back() != Some(&position) {
+            kept.push_back(position);
+        }
+        while kept.len() > self.keep {
+            kept.pop_front();
+        }
     }
 }
 
@@ -192,20 +232,21 @@ pub(crate) fn open_store(
     shared: &Shared,
     task: &str,
     changelog: &TopicPartition,
-) -> Result<Box<dyn StateBackend>, Failure> {
+) -> Result<(Box<dyn StateBackend>, Option<RestoredSnapshot>), Failure> {
+    let began = shared.now();
     let backends = &shared.host.backends;
     let backend = backends.open(task)?;
-    let Some(snapshots) = &shared.host.snapshots else { return Ok(backend) };
+    let Some(snapshots) = &shared.host.snapshots else { return Ok((backend, None)) };
     let info = shared.host.log.topic(&changelog.topic)?;
     let bounds = info.and_then(|info| info.offsets.get(changelog.partition as usize).copied());
-    let Some((first, end)) = bounds else { return Ok(backend) };
+    let Some((first, end)) = bounds else { return Ok((backend, None)) };
     let local = backend.position();
     if local.is_some_and(|local| local >= first && end.saturating_sub(local) <= WORTH) || end == 0 {
-        return Ok(backend);
+        return Ok((backend, None));
     }
     let mut kept = match snapshots.store.list(task) {
         Ok(kept) => kept,
-        Err(error) => return without(&error, task, backend),
+        Err(error) => return Ok((without(&error, task, backend)?, None)),
     };
     while !kept.is_empty() {
         let positions: Vec<i64> = kept.iter().map(|snapshot| snapshot.position).collect();
@@ -220,15 +261,21 @@ pub(crate) fn open_store(
         match fetched {
             Ok(()) => {
                 drop(backend);
-                return install(shared, task, &snapshot, &copy);
+                let installed = install(shared, task, &snapshot, &copy)?;
+                let restored = RestoredSnapshot {
+                    number: snapshot.number,
+                    bytes: snapshot.size_bytes(),
+                    seconds: shared.now().saturating_sub(began).as_secs_f64(),
+                };
+                return Ok((installed, Some(restored)));
             }
             Err(error @ (SnapshotError::Corrupt { .. } | SnapshotError::Gone { .. })) => {
                 tracing::warn!(task, number = snapshot.number, %error, "a snapshot cannot be used; trying the one before");
             }
-            Err(error) => return without(&error, task, backend),
+            Err(error) => return Ok((without(&error, task, backend)?, None)),
         }
     }
-    Ok(backend)
+    Ok((backend, None))
 }
 
 fn install(

@@ -196,6 +196,8 @@ pub struct TaskStatus {
     pub snapshot: Option<SnapshotStatus>,
     /// How far its restore is; `None` once that is done.
     pub restoring: Option<RestoreProgress>,
+    /// How its restore went; `None` until it is done.
+    pub restored: Option<RestoreProgress>,
 }
 
 /// How far the restore of a task's state from its changelog is.
@@ -214,6 +216,19 @@ pub struct RestoreProgress {
     pub bytes: u64,
     /// How long it has taken so far.
     pub seconds: f64,
+    /// The snapshot that took the place of the local store before; `None`: the local store was the one to begin with.
+    pub snapshot: Option<RestoredSnapshot>,
+}
+
+/// A snapshot that took the place of a local store.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RestoredSnapshot {
+    /// Its number among those of the task.
+    pub number: u64,
+    /// Bytes of all of its files, those included that were on the local disk.
+    pub bytes: u64,
+    /// How long it took until the store was there.
+    pub seconds: f64,
 }
 
 impl RestoreProgress {
@@ -229,7 +244,7 @@ impl RestoreProgress {
 }
 
 /// A snapshot that was taken of a task's state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SnapshotStatus {
     /// Its number among those of the task.
     pub number: u64,
@@ -241,6 +256,8 @@ pub struct SnapshotStatus {
     pub bytes: u64,
     /// Bytes that were sent for it, since earlier ones did not have them.
     pub new_bytes: u64,
+    /// How long the task stood still while its store was copied, milliseconds.
+    pub pause_ms: f64,
 }
 
 /// What a swap did.

@@ -9,7 +9,7 @@ use millstream_state::StateError;
 use millstream_types::TopicPartition;
 
 use crate::{
-    Failure, TaskStatus,
+    Failure, RestoreProgress, TaskStatus,
     shared::{Shared, TaskId},
     snapshots::TaskSnapshots,
     topology::Topology,
@@ -34,6 +34,8 @@ pub(crate) struct Task {
     pub(crate) sinks: Vec<Option<Box<dyn SinkWriter>>>,
     /// Something happened since the last commit.
     pub(crate) dirty: bool,
+    /// How it came to its state.
+    pub(crate) restored: Option<RestoreProgress>,
     snapshots: TaskSnapshots,
     wrote_back: Duration,
     flushed: Duration,
@@ -68,6 +70,7 @@ impl Task {
             inputs,
             sinks: Vec::new(),
             dirty: false,
+            restored: None,
             snapshots: TaskSnapshots::default(),
             wrote_back: Duration::ZERO,
             flushed: Duration::ZERO,
@@ -75,10 +78,10 @@ impl Task {
     }
 
     /// Its intervals begin.
-    pub(crate) fn begin(&mut self, now: Duration) {
-        self.wrote_back = now;
-        self.flushed = now;
-        self.snapshots.begin(now);
+    pub(crate) fn begin(&mut self, shared: &Shared) {
+        self.wrote_back = shared.now();
+        self.flushed = self.wrote_back;
+        self.snapshots.begin(shared);
     }
 
     /// Records a step's version as the one in force, after checking that it fits the stored state. Becomes
@@ -261,7 +264,7 @@ impl Task {
             self.flushed = now;
             self.wrote_back = now;
             if let Some(position) = state.flush().map_err(|error| at_task(&self.name, error))? {
-                session.trim_changelog(changelog, position)?;
+                session.trim_changelog(changelog, self.snapshots.forgettable(position))?;
             }
         } else if state.write_back_due()
             || (state.pending_bytes() > 0 && now.saturating_sub(self.wrote_back) >= WRITE_BACK_INTERVAL)
@@ -295,6 +298,7 @@ impl Task {
             finished: !self.dirty && self.finished(),
             snapshot: self.snapshots.last(),
             restoring: None,
+            restored: self.restored.clone(),
         }
     }
 }

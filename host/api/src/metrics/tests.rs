@@ -41,6 +41,7 @@ fn view() -> StatusView {
             end: Some(200),
             ..RestoreProgress::default()
         }),
+        restored: None,
     };
     StatusView {
         desired: Desired::Running,
