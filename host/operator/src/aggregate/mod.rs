@@ -3,7 +3,21 @@
 //! Windows and rolling features keep accumulators as bytes in state and know nothing else of them. All calls
 //! take whole columns, so that a guest pays for one call a batch.
 
+mod builtin;
+mod cell;
+mod decimal;
+mod declaration;
+mod encoding;
+mod function;
+mod layout;
+mod operands;
+mod order;
+mod results;
+
 use millstream_types::{BytesColumn, RecordBatch};
+
+pub use builtin::{Aggregates, AggregatesFactory};
+pub use declaration::AggregateError;
 
 use crate::{OperatorError, RecordFailure};
 
@@ -86,3 +100,6 @@ pub trait AggregationFactory: Send + Sync {
     /// [`OperatorError::Setup`] with the reason.
     fn instantiate(&self, step: &str) -> Result<Box<dyn Aggregation>, OperatorError>;
 }
+
+#[cfg(test)]
+mod tests;

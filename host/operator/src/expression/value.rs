@@ -48,7 +48,7 @@ impl<'a> Value<'a> {
     }
 
     /// What it is, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Null => "null",

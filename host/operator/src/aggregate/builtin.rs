@@ -1,0 +1,367 @@
+//! The built-in aggregates.
+
+use millstream_types::BytesColumn;
+
+use crate::{OperatorError, RecordFailure, json_fields::Extraction};
+
+use super::{
+    Added, Additions, Aggregation, AggregationFactory, Panes,
+    cell::{Cell, Refusal},
+    declaration::{AggregateError, Declaration},
+    encoding::{Damaged, Reader},
+    layout::Layout,
+    operands::Operands,
+    order::Order,
+    results::{put_escaped, write_pane},
+};
+
+/// The first byte of every accumulator. What is written otherwise raises it.
+pub(super) const FORMAT: u8 = 1;
+
+/// Makes [`Aggregates`]. Shared by all workers.
+#[derive(Debug)]
+pub struct AggregatesFactory {
+    declarations: Vec<Declaration>,
+    key_field: Option<String>,
+    definition: String,
+}
+
+impl AggregatesFactory {
+    /// A factory of aggregates by name and text, such as `("spend", "sum(/amount) where /currency == 'EUR'")`.
+    /// Results have them in this order, after the key as `key_field`, where that is given.
+    ///
+    /// # Errors
+    /// Says which aggregate is wrong, and where in its text.
+    pub fn new(aggregates: &[(String, String)], key_field: Option<String>) -> Result<Self, AggregateError> {
+        let parse = |(name, text): &(String, String)| Declaration::parse(name, text);
+        let declarations = aggregates.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        check_names(&declarations, key_field.as_deref())?;
+        let layout = Layout::new(&declarations).map_err(|error| AggregateError {
+            name: declarations.first().map_or_else(String::new, |declaration| declaration.name.clone()),
+            text: error.text,
+            column: error.column,
+            message: error.message,
+        })?;
+        Ok(Self { definition: layout.definition(), declarations, key_field })
+    }
+
+    /// An instance.
+    ///
+    /// # Errors
+    /// [`OperatorError::Setup`] with the reason.
+    pub fn make(&self) -> Result<Aggregates, OperatorError> {
+        let layout = Layout::new(&self.declarations).map_err(|error| OperatorError::Setup(error.to_string()))?;
+        Ok(Aggregates::new(layout, self.key_field.as_deref()))
+    }
+}
+
+/// Refuses names that a result would have twice.
+fn check_names(declarations: &[Declaration], key_field: Option<&str>) -> Result<(), AggregateError> {
+    let mut taken: Vec<(&str, &str)> = vec![("window_start", "the window"), ("window_end", "the window")];
+    taken.extend(key_field.map(|name| (name, "the key")));
+    for Declaration { name, .. } in declarations {
+        let error = |message: String| AggregateError { name: name.clone(), text: String::new(), column: 0, message };
+        if name.is_empty() {
+            return Err(error("its name is empty".into()));
+        }
+        if let Some((_, owner)) = taken.iter().find(|(taken, _)| taken == name) {
+            return Err(error(format!("results have `{name}` from {owner} already; choose another name")));
+        }
+        taken.push((name, "another aggregate"));
+    }
+    Ok(())
+}
+
+impl AggregationFactory for AggregatesFactory {
+    fn definition(&self) -> &str {
+        &self.definition
+    }
+
+    fn instantiate(&self, _step: &str) -> Result<Box<dyn Aggregation>, OperatorError> {
+        Ok(Box::new(self.make()?))
+    }
+}
+
+/// The built-in aggregates over JSON values.
+///
+/// An accumulator is [`FORMAT`] and then one cell after another, in the order of the
+/// [definition](AggregationFactory::definition).
+#[derive(Debug)]
+pub struct Aggregates {
+    layout: Layout,
+    /// The cells in the order in which values are added: those that may refuse one come first.
+    adding: Vec<usize>,
+    /// How many of them may refuse.
+    fallible: usize,
+    can_retract: bool,
+    /// The key's name in results as JSON, with the colon.
+    key_field: Option<Vec<u8>>,
+    /// The accumulator in hand, and one that is merged into it.
+    cells: Vec<Cell>,
+    merged: Vec<Cell>,
+    bytes: Vec<u8>,
+    found: Extraction,
+    order: Order,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Add,
+    Retract,
+}
+
+impl Aggregates {
+    fn new(layout: Layout, key_field: Option<&str>) -> Self {
+        let cells = || layout.cells.iter().map(|cell| Cell::new(cell.kind)).collect();
+        let is_fallible = |at: &usize| layout.cells.get(*at).is_some_and(|cell| cell.kind.is_fallible());
+        let (mut adding, others): (Vec<_>, Vec<_>) = (0..layout.cells.len()).partition(is_fallible);
+        let fallible = adding.len();
+        adding.extend(others);
+        Self {
+            adding,
+            fallible,
+            can_retract: layout.cells.iter().all(|cell| cell.kind.can_retract()),
+            key_field: key_field.map(|name| format!("{}:", serde_json::Value::from(name)).into_bytes()),
+            cells: cells(),
+            merged: cells(),
+            bytes: Vec::new(),
+            found: Extraction::default(),
+            order: Order::default(),
+            layout,
+        }
+    }
+
+    /// Appends the results of one accumulator as members of a JSON object, without a comma before or after them:
+    /// `"spend_5m":12.5,"txns_5m":3` with suffix `_5m`. Of no accumulator, those over no records.
+    ///
+    /// # Errors
+    /// When the accumulator is damaged; nothing is appended.
+    pub fn write_members(
+        &mut self,
+        accumulator: Option<&[u8]>,
+        suffix: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), OperatorError> {
+        read(&mut self.cells, accumulator)?;
+        let mut is_first = true;
+        for output in &self.layout.outputs {
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&output.name);
+            put_escaped(out, suffix);
+            out.extend_from_slice(b"\":");
+            if let (Some(cell), Some(counts)) = (self.cells.get(output.cell), self.cells.get(output.counts)) {
+                cell.write_result(output.view, counts, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        change: Change,
+        additions: &Additions<'_>,
+        accumulators: &BytesColumn,
+    ) -> Result<Added, OperatorError> {
+        let Additions { batch, rows, targets } = *additions;
+        if rows.len() != targets.len() {
+            return Err(malformed(format!("{} rows for {} targets", rows.len(), targets.len())));
+        }
+        self.order.sort(targets, accumulators.len()).map_err(malformed)?;
+        let mut operands = Operands::of(&self.layout, batch, rows, &mut self.found);
+        let order = std::mem::take(&mut self.order);
+        let changed = loop {
+            let failed_before = operands.failures.len();
+            let changed = self.change_all(change, additions, accumulators, &mut operands, &order);
+            // A record that failed for one accumulator counts in none of the others.
+            if changed.is_err() || operands.failures.len() == failed_before || operands.records == rows.len() {
+                break changed;
+            }
+        };
+        self.order = order;
+        let mut failures: Vec<RecordFailure> = operands.failures;
+        failures.sort_by_key(|failure| failure.record);
+        Ok(Added { accumulators: changed?, failures })
+    }
+
+    fn change_all(
+        &mut self,
+        change: Change,
+        additions: &Additions<'_>,
+        accumulators: &BytesColumn,
+        operands: &mut Operands<'_>,
+        order: &Order,
+    ) -> Result<BytesColumn, OperatorError> {
+        let room = accumulators.data().len() + additions.rows.len() * 8;
+        let mut changed = BytesColumn::with_capacity(accumulators.len(), room);
+        for target in 0..accumulators.len() {
+            let before = accumulators.get(target);
+            let members = order.members(target);
+            if members.is_empty() {
+                changed.push(before);
+                continue;
+            }
+            read(&mut self.cells, before)?;
+            let mut is_changed = false;
+            for member in members {
+                let Some(row) = additions.rows.get(*member as usize) else { continue };
+                let Some(place) = operands.place(*row) else { continue };
+                match self.change_one(change, operands, place, additions.batch.timestamps.get(*row as usize)) {
+                    Ok(()) => is_changed = true,
+                    Err((_, Refusal::NeverAdded)) => {
+                        return Err(malformed("a record to be taken out of an accumulator that it is not in".into()));
+                    }
+                    Err((cell, Refusal::Record(reason))) => {
+                        let source = self.layout.cells.get(cell).and_then(|cell| self.layout.sources.get(cell.source));
+                        let call = source.map_or("", |source| &source.call);
+                        operands.fail(*row, format!("{call}: {reason}"));
+                    }
+                }
+            }
+            if is_changed {
+                self.bytes.clear();
+                write(&self.cells, &mut self.bytes);
+                changed.push(Some(&self.bytes));
+            } else {
+                changed.push(before);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Adds or takes out one record; on an error, which says at which cell, all cells are as they were.
+    #[inline]
+    fn change_one(
+        &mut self,
+        change: Change,
+        operands: &Operands<'_>,
+        place: usize,
+        timestamp: Option<&i64>,
+    ) -> Result<(), (usize, Refusal)> {
+        // The first cell that may refuse does so before anything was added; any other is asked ahead.
+        let asked = self.adding.get(1..self.fallible).unwrap_or_default();
+        for &at in asked {
+            if let (Some(cell), Some(spec)) = (self.cells.get(at), self.layout.cells.get(at)) {
+                let input = operands.get(place, spec.source);
+                match change {
+                    Change::Add => cell.check(input).map_err(|refusal| (at, refusal))?,
+                    Change::Retract => cell.check_retract(input).map_err(|refusal| (at, refusal))?,
+                }
+            }
+        }
+        for &at in &self.adding {
+            if let (Some(cell), Some(spec)) = (self.cells.get_mut(at), self.layout.cells.get(at)) {
+                let input = operands.get(place, spec.source);
+                let changed = match change {
+                    Change::Add => cell.add(input, timestamp.copied().unwrap_or_default()),
+                    Change::Retract => cell.retract(input),
+                };
+                changed.map_err(|refusal| (at, refusal))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Aggregation for Aggregates {
+    fn add(&mut self, additions: &Additions<'_>, accumulators: &BytesColumn) -> Result<Added, OperatorError> {
+        self.change(Change::Add, additions, accumulators)
+    }
+
+    fn merge(
+        &mut self,
+        accumulators: &BytesColumn,
+        groups: &[u32],
+        count: usize,
+    ) -> Result<BytesColumn, OperatorError> {
+        if groups.len() != accumulators.len() {
+            return Err(malformed(format!("{} accumulators for {} groups", accumulators.len(), groups.len())));
+        }
+        self.order.sort(groups, count).map_err(malformed)?;
+        let mut merged = BytesColumn::with_capacity(count, accumulators.data().len());
+        for group in 0..count {
+            let members = self.order.members(group);
+            let mut present = members.iter().filter_map(|member| accumulators.get(*member as usize));
+            let Some(first) = present.next() else {
+                merged.push(None);
+                continue;
+            };
+            let mut is_alone = true;
+            for other in present {
+                if std::mem::take(&mut is_alone) {
+                    read(&mut self.cells, Some(first))?;
+                }
+                read(&mut self.merged, Some(other))?;
+                for (cell, other) in self.cells.iter_mut().zip(&self.merged) {
+                    cell.merge(other);
+                }
+            }
+            if is_alone {
+                merged.push(Some(first));
+            } else {
+                self.bytes.clear();
+                write(&self.cells, &mut self.bytes);
+                merged.push(Some(&self.bytes));
+            }
+        }
+        Ok(merged)
+    }
+
+    fn retract(&mut self, additions: &Additions<'_>, accumulators: &BytesColumn) -> Result<Added, OperatorError> {
+        if !self.can_retract {
+            return Err(malformed("a way to take records out of an aggregate that has none".into()));
+        }
+        self.change(Change::Retract, additions, accumulators)
+    }
+
+    fn can_retract(&self) -> bool {
+        self.can_retract
+    }
+
+    fn results(&mut self, accumulators: &BytesColumn, panes: &Panes<'_>) -> Result<BytesColumn, OperatorError> {
+        let mut results = BytesColumn::with_capacity(accumulators.len(), accumulators.len() * 64);
+        let mut object = Vec::new();
+        for at in 0..accumulators.len() {
+            object.clear();
+            let is_empty = write_pane(self.key_field.as_deref(), panes, at, &mut object);
+            if !is_empty && !self.layout.outputs.is_empty() {
+                object.push(b',');
+            }
+            self.write_members(accumulators.get(at), "", &mut object)?;
+            object.push(b'}');
+            results.push(Some(&object));
+        }
+        Ok(results)
+    }
+}
+
+/// Decodes an accumulator; no accumulator is an empty one.
+#[inline]
+fn read(cells: &mut [Cell], accumulator: Option<&[u8]>) -> Result<(), Damaged> {
+    let Some(bytes) = accumulator else {
+        cells.iter_mut().for_each(Cell::clear);
+        return Ok(());
+    };
+    let mut reader = Reader::new(bytes);
+    if reader.byte()? != FORMAT {
+        return Err(Damaged);
+    }
+    for cell in cells {
+        cell.read(&mut reader)?;
+    }
+    if reader.is_at_end() { Ok(()) } else { Err(Damaged) }
+}
+
+#[inline]
+fn write(cells: &[Cell], out: &mut Vec<u8>) {
+    out.push(FORMAT);
+    for cell in cells {
+        cell.write(out);
+    }
+}
+
+#[cold]
+fn malformed(what: String) -> OperatorError {
+    OperatorError::Malformed(what)
+}
