@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use millstream_runtime::{MetricStatus, PipelineState, RestoreProgress, StepStatus};
+use millstream_runtime::{MetricStatus, PipelineState, RestoreProgress, StandbyStatus, StepStatus};
 
 use crate::StatusView;
 
@@ -27,6 +27,7 @@ pub(crate) fn render(views: &[StatusView]) -> String {
     steps(&mut text, views);
     guests(&mut text, views);
     tasks(&mut text, views);
+    standbys(&mut text, views);
     text.0
 }
 
@@ -187,6 +188,37 @@ fn tasks(text: &mut Exposition, views: &[StatusView]) {
         let passed = task.restoring.as_ref().and_then(RestoreProgress::passed);
         text.sample(name, &labels, passed.map_or(0, |(passed, all)| all - passed));
     }
+}
+
+/// Tasks of other hosts whose state this host follows.
+fn standbys(text: &mut Exposition, views: &[StatusView]) {
+    type Read = fn(&StandbyStatus) -> i64;
+    let families: [(&str, &str, &str, Read); 4] = [
+        ("lag", "gauge", "Positions of its changelog that a standby is behind.", |standby| standby.lag),
+        ("records_total", "counter", "Changes that a standby took in.", |standby| clamp(standby.records)),
+        ("state_bytes", "gauge", "Bytes of a standby's copy of the state.", |standby| clamp(standby.state_bytes)),
+        ("stands_still", "gauge", "1 where a standby does not follow; the status says why.", |standby| {
+            i64::from(standby.problem.is_some())
+        }),
+    ];
+    for (name, kind, help, read) in families {
+        let name = format!("millstream_standby_{name}");
+        text.family(&name, kind, help);
+        for view in views {
+            for standby in &view.status.standbys {
+                let labels = [
+                    ("pipeline", view.status.pipeline.as_str()),
+                    ("stage", &standby.stage),
+                    ("partition", &standby.partition.to_string()),
+                ];
+                text.sample(&name, &labels, read(standby));
+            }
+        }
+    }
+}
+
+fn clamp(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds as seconds, to the microsecond.

@@ -67,6 +67,11 @@ impl Log for EmbeddedLog {
         self.log.kind()
     }
 
+    /// One process owns the directory.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
         self.log.topic(name)
     }
@@ -89,6 +94,10 @@ impl Log for EmbeddedLog {
 
     fn reader(&self, topic: &str, start: StartPosition) -> Result<Box<dyn TopicReader>, LogError> {
         self.log.reader(topic, start)
+    }
+
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError> {
+        self.log.reader_at(begin)
     }
 
     fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {

@@ -98,6 +98,13 @@ impl Log for KafkaLog {
         Ok(Box::new(KafkaReader::open(&self.config, &self.view, topic, start)?))
     }
 
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError> {
+        for (at, _) in begin {
+            self.view.partitions_of_existing(&at.topic)?;
+        }
+        Ok(Box::new(KafkaReader::at(&self.config, begin.to_vec())?))
+    }
+
     fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {
         Ok(Box::new(KafkaWriter::open(&self.config, &self.view)?))
     }

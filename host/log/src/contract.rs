@@ -82,6 +82,7 @@ macro_rules! contract_tests {
             records::a_partition_that_is_not_there_is_the_users_error,
             records::a_reader_may_begin_before_the_end,
             records::a_reader_may_begin_at_the_end,
+            records::a_reader_may_begin_at_positions,
             transactions::a_commit_makes_everything_visible,
             transactions::what_is_not_committed_is_invisible,
             transactions::an_aborted_transaction_leaves_nothing_and_the_session_goes_on,

@@ -96,6 +96,14 @@ impl<S: Storage> Shared<S> {
         self.signal.raise();
     }
 
+    fn partition(&self, at: &TopicPartition) -> Result<Arc<S::Partition>, LogError> {
+        let partitions = self.storage.partitions(&at.topic).ok_or_else(|| missing_topic(&at.topic))?;
+        partitions.get(at.partition as usize).cloned().ok_or_else(|| {
+            LogError::new(ErrorKind::User, format!("topic {} has {} partitions", at.topic, partitions.len()))
+                .at(at.clone())
+        })
+    }
+
     fn join(&self, spec: &SessionSpec) -> Result<Member, LogError> {
         let mut topics = Vec::with_capacity(spec.topics.len());
         for topic in &spec.topics {
@@ -153,6 +161,10 @@ impl<S: Storage> Log for LocalLog<S> {
 
     fn reader(&self, topic: &str, start: StartPosition) -> Result<Box<dyn TopicReader>, LogError> {
         Ok(Box::new(LocalReader::open(Arc::clone(&self.shared), topic, start)?))
+    }
+
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError> {
+        Ok(Box::new(LocalReader::at(Arc::clone(&self.shared), begin)?))
     }
 
     fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {

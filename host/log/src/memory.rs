@@ -90,6 +90,10 @@ impl Log for MemoryLog {
         self.log.reader(topic, start)
     }
 
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError> {
+        self.log.reader_at(begin)
+    }
+
     fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {
         self.log.writer()
     }

@@ -157,6 +157,10 @@ impl Log for SimulatedLog {
         Ok(Box::new(SimulatedReader::open(&self.shared, topic, start)?))
     }
 
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError> {
+        Ok(Box::new(SimulatedReader::at(&self.shared, begin)?))
+    }
+
     fn writer(&self) -> Result<Box<dyn TopicWriter>, LogError> {
         Ok(Box::new(SimulatedWriter::new(&self.shared)))
     }

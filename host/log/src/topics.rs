@@ -75,6 +75,11 @@ pub trait Log: Send + Sync {
     /// What it is, for messages: `kafka`, `embedded`, `memory` or `simulated`.
     fn kind(&self) -> &'static str;
 
+    /// Whether several hosts may use it at the same time.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// The topic of that name; `None` where there is none.
     ///
     /// # Errors
@@ -111,6 +116,13 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// [`User`](crate::ErrorKind::User) where there is no such topic.
     fn reader(&self, topic: &str, start: StartPosition) -> Result<Box<dyn TopicReader>, LogError>;
+
+    /// As [`Self::reader`], of these partitions alone, from these positions on.
+    ///
+    /// # Errors
+    /// [`User`](crate::ErrorKind::User) where there is no such partition, or it does not have that position; a log may
+    /// tell the latter with the first poll.
+    fn reader_at(&self, begin: &[(TopicPartition, i64)]) -> Result<Box<dyn TopicReader>, LogError>;
 
     /// Writes to topics outside any pipeline; each [`TopicWriter::flush`] makes durable what was written.
     ///

@@ -20,6 +20,7 @@
 //! - [`Rules::after_step`]: what follows when a step fails, by the [`ErrorKind`] of the failure: a [`Recovery`].
 //! - [`Retries`]: when a worker that ended begins again.
 //! - [`restore_plan`]: from where a task's state is brought back; [`SnapshotPace`]: when a snapshot is due.
+//! - [`follows`]: which hosts keep a standby of a task; [`standby_plan`]: with what a standby begins.
 //! - [`Probe`]: told of every step, so that tests can end a process between any two of them.
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod restore;
 mod retries;
 mod rules;
 mod snapshot;
+mod standby;
 mod step;
 
 pub use mutation::Mutation;
@@ -40,4 +42,5 @@ pub use restore::{RestoreError, RestoreFrom, restore_plan};
 pub use retries::Retries;
 pub use rules::{Occasion, Rules};
 pub use snapshot::SnapshotPace;
+pub use standby::{StandbyFrom, follows, standby_plan};
 pub use step::Step;

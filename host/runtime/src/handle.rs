@@ -130,6 +130,7 @@ impl PipelineHandle {
             workers,
             steps,
             tasks: shared.tasks.lock().values().cloned().collect(),
+            standbys: shared.standby_status.lock().clone(),
         }
     }
 

@@ -19,6 +19,7 @@ mod opening;
 mod reset;
 mod shared;
 mod snapshots;
+mod standby;
 mod status;
 mod steps;
 mod supervisor;
@@ -38,6 +39,6 @@ pub use reset::{MovedPosition, Reset, ResetReport, ResetState, ResetTo, reset};
 pub use snapshots::Snapshots;
 pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, RestoredSnapshot, SnapshotStatus,
-    StepStatus, SwapReport, TaskStatus, WorkerStatus,
+    StandbyStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
 };
 pub use swap::SwapError;

@@ -9,8 +9,12 @@ use millstream_operator::OperatorFactory;
 use millstream_pipeline::plan::Plan;
 
 use crate::{
-    Failure, Host, PipelineState, StartError, StartOptions, SwapError, handle, shared::Shared, supervisor, swap,
-    topology::Topology, worker::Worker,
+    Failure, Host, PipelineState, StartError, StartOptions, SwapError, handle,
+    shared::Shared,
+    standby::{self, Standbys},
+    supervisor, swap,
+    topology::Topology,
+    worker::Worker,
 };
 
 /// A pipeline on one host without a supervisor: its workers run on threads of the caller, for simulations
@@ -49,6 +53,14 @@ impl ManualPipeline {
     pub fn run_worker(&self, worker: usize) -> Result<(), Failure> {
         let orders = self.shared.enlist(worker);
         Worker::run(worker, self.shared.clone(), self.topology.clone(), orders)
+    }
+
+    /// Follows tasks of other hosts on this thread, as many as the plan says, until [`Self::leave`]. To be called by one
+    /// thread at a time.
+    pub fn run_standbys(&self) {
+        standby::run(Standbys::new(self.shared.clone(), self.topology.clone()), &self.shared, || {
+            self.shared.is_stopping()
+        });
     }
 
     /// Tells every worker to commit and leave.

@@ -1,6 +1,6 @@
 //! A task that is being opened.
 
-use std::{collections::BTreeMap, iter::repeat};
+use std::{collections::BTreeMap, iter::repeat, time::Duration};
 
 use millstream_connector::SinkState;
 use millstream_log::{ErrorKind, LogError, LogSession};
@@ -17,6 +17,9 @@ use crate::{
     task::{Split, Task, TaskInput, input_key, sink_key, source_key},
     topology::Topology,
 };
+
+/// Between two looks whether the standby has laid a store back.
+const HAND_OVER: Duration = Duration::from_millis(1);
 
 /// What there is of a task so far.
 pub(crate) struct Opening<'a> {
@@ -75,7 +78,10 @@ impl<'a> Opening<'a> {
     fn open_store(&mut self, shared: &Shared) -> Result<(), Failure> {
         if let Some(changelog) = &self.task.changelog {
             let store = format!("{}/{}", self.topology.plan.pipeline, self.task.name);
-            let (backend, snapshot) = open_store(shared, &store, changelog)?;
+            let clock = &shared.host.clock;
+            let (ownership, standby) = shared.standbys.own(self.id, || clock.sleep(HAND_OVER));
+            self.task.ownership = Some(ownership);
+            let (backend, snapshot) = open_store(shared, &store, changelog, standby)?;
             self.snapshot = snapshot;
             self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));
         }

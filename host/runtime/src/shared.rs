@@ -15,8 +15,9 @@ use millstream_pipeline::plan::{Plan, StageIndex};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
-    Host, PipelineState, RestoreProgress, TaskStatus,
+    Host, PipelineState, RestoreProgress, StandbyStatus, TaskStatus,
     metrics::{PipelineMetrics, StepMetrics},
+    standby::Slots,
     version::{StateRecord, StepId, StepVersion},
 };
 
@@ -69,6 +70,9 @@ pub(crate) struct Shared {
     pub(crate) stored_states: Mutex<BTreeMap<String, Vec<StateRecord>>>,
     pub(crate) workers: Mutex<BTreeMap<usize, WorkerEntry>>,
     pub(crate) tasks: Mutex<BTreeMap<TaskId, TaskStatus>>,
+    /// Who has the store of which task on this host.
+    pub(crate) standbys: Arc<Slots>,
+    pub(crate) standby_status: Mutex<Vec<StandbyStatus>>,
     pub(crate) stopping: AtomicBool,
     pub(crate) paused: AtomicBool,
     /// One swap at a time.
@@ -92,6 +96,8 @@ impl Shared {
             stored_states: Mutex::default(),
             workers: Mutex::default(),
             tasks: Mutex::default(),
+            standbys: Arc::default(),
+            standby_status: Mutex::default(),
             stopping: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             swapping: Mutex::default(),

@@ -21,11 +21,11 @@ use millstream_state::{
 use millstream_types::TopicPartition;
 use parking_lot::Mutex;
 
-use crate::{Failure, RestoredSnapshot, SnapshotStatus, shared::Shared};
+use crate::{Failure, RestoredSnapshot, SnapshotStatus, shared::Shared, standby::Follower};
 
 /// A snapshot takes the place of a local store only where it saves the replay of more changes than this: to
 /// replay them takes about as long as to ask for it.
-const WORTH: i64 = 100_000;
+pub(crate) const WORTH: i64 = 100_000;
 
 /// Numbers copies, so that none is written into one that is still being sent: a task may leave and come back
 /// meanwhile.
@@ -110,7 +110,7 @@ impl TaskSnapshots {
         }
         let Some(about) = about(shared, stage, changelog) else { return Ok(()) };
         let task = format!("{}/{}/{}", about.pipeline, about.stage, about.partition);
-        let copy = snapshots.scratch.join(format!("save-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
+        let copy = new_copy(snapshots, "save");
         self.taken = now;
         let Some(position) = state.checkpoint(&copy)? else { return Ok(()) };
         let pause = shared.now().saturating_sub(now);
@@ -224,7 +224,8 @@ fn about(shared: &Shared, stage: StageIndex, changelog: &TopicPartition) -> Opti
     })
 }
 
-/// Opens the store of `task`, with a snapshot in its place where that is much nearer to the changelog's end.
+/// Opens the store of `task`, or takes over that of its standby, with a snapshot in its place where that is much
+/// nearer to the changelog's end.
 ///
 /// # Errors
 /// When the store cannot be opened, or neither it nor a snapshot reaches what is left of the changelog.
@@ -232,10 +233,15 @@ pub(crate) fn open_store(
     shared: &Shared,
     task: &str,
     changelog: &TopicPartition,
+    standby: Option<Follower>,
 ) -> Result<(Box<dyn StateBackend>, Option<RestoredSnapshot>), Failure> {
     let began = shared.now();
     let backends = &shared.host.backends;
-    let backend = backends.open(task)?;
+    let backend = match standby.map(Follower::into_store) {
+        Some(Ok(followed)) => followed,
+        // Closed by then, and as it was written last.
+        Some(Err(_)) | None => backends.open(task)?,
+    };
     let Some(snapshots) = &shared.host.snapshots else { return Ok((backend, None)) };
     let info = shared.host.log.topic(&changelog.topic)?;
     let bounds = info.and_then(|info| info.offsets.get(changelog.partition as usize).copied());
@@ -252,7 +258,7 @@ pub(crate) fn open_store(
         let positions: Vec<i64> = kept.iter().map(|snapshot| snapshot.position).collect();
         let Ok(RestoreFrom::Snapshot(newest)) = restore_plan(local, &positions, first, end, true, WORTH) else { break };
         let snapshot = kept.remove(newest);
-        let copy = snapshots.scratch.join(format!("fetch-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
+        let copy = new_copy(snapshots, "fetch");
         let reuse = backends.path_of(task).unwrap_or_default();
         let fetched = snapshots.store.fetch(&snapshot, &copy, &reuse);
         if fetched.is_err() {
@@ -304,7 +310,12 @@ fn without(
     }
 }
 
-fn remove(directory: &Path) {
+/// A directory for a copy on its way, which nobody else uses.
+pub(crate) fn new_copy(snapshots: &Snapshots, what: &str) -> PathBuf {
+    snapshots.scratch.join(format!("{what}-{}", COPIES.fetch_add(1, Ordering::Relaxed)))
+}
+
+pub(crate) fn remove(directory: &Path) {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(directory = %directory.display(), %error, "a copy cannot be removed");

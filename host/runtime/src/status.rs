@@ -67,6 +67,8 @@ pub struct PipelineStatus {
     pub steps: Vec<StepStatus>,
     /// The tasks that this host has.
     pub tasks: Vec<TaskStatus>,
+    /// The tasks of other hosts whose state this host follows.
+    pub standbys: Vec<StandbyStatus>,
 }
 
 /// Commits since the start.
@@ -198,6 +200,25 @@ pub struct TaskStatus {
     pub restoring: Option<RestoreProgress>,
     /// How its restore went; `None` until it is done.
     pub restored: Option<RestoreProgress>,
+}
+
+/// A standby as it is now: the state of another host's task, kept up to date on this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StandbyStatus {
+    /// The task's stage.
+    pub stage: String,
+    /// Its partition.
+    pub partition: u32,
+    /// The position of the changelog that the copy reaches; `None`: there is none yet.
+    pub position: Option<i64>,
+    /// Positions of the changelog that it is behind.
+    pub lag: i64,
+    /// Changes that it took in since it was begun.
+    pub records: u64,
+    /// Bytes of the copy.
+    pub state_bytes: u64,
+    /// Why it stands still.
+    pub problem: Option<String>,
 }
 
 /// How far the restore of a task's state from its changelog is.

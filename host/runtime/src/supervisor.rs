@@ -10,7 +10,9 @@ use std::{
 use millstream_pipeline::plan::{InputKind, SinkKind};
 use millstream_protocol::{Recovery, Retries};
 
-use crate::{Failure, PipelineState, StartOptions, shared::Shared, topology::Topology, worker::Worker};
+use crate::{
+    Failure, PipelineState, StartOptions, shared::Shared, standby::StandbyThread, topology::Topology, worker::Worker,
+};
 
 /// How often the supervisor looks whether the input is done.
 const TICK: Duration = Duration::from_millis(50);
@@ -103,6 +105,8 @@ fn run_workers(
     let workers = worker_count(topology);
     shared.prepare_heartbeats(workers);
     shared.tasks.lock().clear();
+    // Ends after the workers, however they end.
+    let _standbys = StandbyThread::start(shared, topology);
     let (exits, exited) = mpsc::channel();
     for worker in 0..workers {
         spawn(worker, shared, topology, &exits)?;

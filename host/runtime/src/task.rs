@@ -12,6 +12,7 @@ use crate::{
     Failure, RestoreProgress, TaskStatus,
     shared::{Shared, TaskId},
     snapshots::TaskSnapshots,
+    standby::Ownership,
     topology::Topology,
     version::{StepVersion, VersionRecord, incompatibilities},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Task {
     pub(crate) name: String,
     /// `None` only in a stage without a changelog, whose steps keep nothing.
     pub(crate) state: StateSlot,
+    /// Keeps the standby of this host away from the store. Dropped after it.
+    pub(crate) ownership: Option<Ownership>,
     pub(crate) changelog: Option<TopicPartition>,
     pub(crate) inputs: Vec<TaskInput>,
     /// For each sink of the stage its writer; `None` for topics.
@@ -66,6 +69,7 @@ impl Task {
             id,
             name,
             state: None,
+            ownership: None,
             changelog,
             inputs,
             sinks: Vec::new(),

@@ -6,6 +6,7 @@ use std::{
         LazyLock,
         atomic::{AtomicI64, Ordering},
     },
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,6 +20,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// The time since some moment that stays the same for the process. It never goes back: for intervals.
     fn monotonic(&self) -> Duration;
+
+    /// Holds up the calling thread for about so long, in the machine's time unless a simulation decides otherwise.
+    fn sleep(&self, duration: Duration) {
+        thread::sleep(duration);
+    }
 }
 
 /// The machine's clock.

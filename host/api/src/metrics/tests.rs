@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use millstream_checkpoint::Desired;
-use millstream_runtime::{CommitStatus, PipelineStatus, RestoreProgress, TaskStatus, WorkerStatus};
+use millstream_runtime::{CommitStatus, PipelineStatus, RestoreProgress, StandbyStatus, TaskStatus, WorkerStatus};
 
 use super::*;
 
@@ -43,6 +43,15 @@ fn view() -> StatusView {
         }),
         restored: None,
     };
+    let standby = StandbyStatus {
+        stage: "velocity".into(),
+        partition: 4,
+        position: Some(90),
+        lag: 7,
+        records: 80,
+        state_bytes: 2048,
+        problem: None,
+    };
     StatusView {
         desired: Desired::Running,
         generation: 1,
@@ -59,6 +68,7 @@ fn view() -> StatusView {
             workers: vec![WorkerStatus { worker: 0, alive: true, silent_ms: 20 }],
             steps: vec![step],
             tasks: vec![task],
+            standbys: vec![standby],
         },
     }
 }

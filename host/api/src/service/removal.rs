@@ -9,7 +9,7 @@ use super::{Server, blocking};
 use crate::{Problem, ProblemKind};
 
 /// What the topics end in that a pipeline makes for itself.
-const OWN_TOPICS: [&str; 3] = ["repartition", "changelog", "splits"];
+const OWN_TOPICS: [&str; 4] = ["repartition", "changelog", "splits", "hosts"];
 
 /// Why a pipeline's remains could not all be deleted. The call may be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,7 @@ mod tests {
         let name: PipelineName = "fraud".parse().expect("a name");
         assert!(is_own_topic(&name, "fraud.velocity.repartition"));
         assert!(is_own_topic(&name, "fraud.score.changelog"));
+        assert!(is_own_topic(&name, "fraud.standby.hosts"));
         for other in
             ["fraud", "fraud.scores", "fraud-features.velocity.changelog", "payments.changelog", "fraud.changelog"]
         {

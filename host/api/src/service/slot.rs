@@ -83,5 +83,6 @@ fn idle(name: &PipelineName, state: PipelineState, reason: Option<String>) -> Pi
         workers: Vec::new(),
         steps: Vec::new(),
         tasks: Vec::new(),
+        standbys: Vec::new(),
     }
 }

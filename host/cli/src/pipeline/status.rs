@@ -115,5 +115,21 @@ fn print(status: &Value) -> Result<()> {
         output::line("")?;
         tasks.print()?;
     }
+    let mut standbys = Table::new(&["standby of", "partition", "behind", "state", ""]);
+    for standby in items(status, "standbys") {
+        let position = standby.get("position").and_then(Value::as_i64);
+        let doing = if position.is_some() { "follows" } else { "waits for its store" };
+        standbys.row([
+            text(standby, "stage").into(),
+            number(standby, "partition").to_string(),
+            output::count(number(standby, "lag")),
+            output::bytes(number(standby, "state_bytes")),
+            standby.get("problem").and_then(Value::as_str).unwrap_or(doing).into(),
+        ]);
+    }
+    if !items(status, "standbys").is_empty() {
+        output::line("")?;
+        standbys.print()?;
+    }
     Ok(())
 }

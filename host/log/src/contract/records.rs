@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millstream_types::{RecordBatch, RecordRef};
+use millstream_types::{RecordBatch, RecordRef, TopicPartition};
 
-use super::{Factory, POLL, QUIET, Seen, create, expect_kind, produce, read_exactly, record, until};
+use super::{
+    Factory, POLL, QUIET, Seen, Worker, create, expect_kind, produce, read_exactly, record, spec, unique, until,
+};
 use crate::{ErrorKind, Routing, StartPosition, partition_for_key};
 
 type Header<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -191,4 +193,35 @@ pub fn a_reader_may_begin_at_the_end(factory: Factory<'_>) {
     let positions = reader.positions();
     assert_eq!(positions.len(), 1);
     assert!(positions[0].1 > seen[0].offset, "{positions:?}");
+}
+
+/// Some partitions, each from a position on; the others are left alone, and so is what is not committed.
+pub fn a_reader_may_begin_at_positions(factory: Factory<'_>) {
+    let log = factory().open();
+    let topic = create(&*log, "positions", 3);
+    for round in ["a", "b", "c"] {
+        for partition in 0..3 {
+            let value = format!("{round}{partition}");
+            produce(&*log, &topic, Routing::To(partition), &record(None, Some(&value), 1000));
+        }
+    }
+    let at = |partition: u32| TopicPartition::new(topic.clone(), partition);
+    let second = read_exactly(&*log, &topic, 9).into_iter().find(|seen| seen.text() == "b2").expect("it is there");
+    let mut reader = log.reader_at(&[(at(0), 0), (at(2), second.offset)]).expect("a reader");
+    let mut seen = Vec::new();
+    until("five records", || {
+        seen.extend(reader.poll(POLL).expect("readable").iter().flat_map(Seen::all));
+        seen.len() >= 5
+    });
+    let mut texts: Vec<String> = seen.iter().map(Seen::text).collect();
+    texts.sort();
+    assert_eq!(texts, ["a0", "b0", "b2", "c0", "c2"]);
+    let mut open = Worker::open(&*log, &spec(&unique("group"), "a", &[&topic]));
+    open.session.append(&topic, Routing::To(0), &record(None, Some("uncommitted"), 1000)).expect("appended");
+    assert!(reader.poll(QUIET).expect("readable").is_none());
+    let positions = reader.positions();
+    assert_eq!(positions.len(), 2);
+    assert!(positions.iter().all(|(of, position)| of.partition != 1 && *position > second.offset), "{positions:?}");
+    let missing = log.reader_at(&[(TopicPartition::new(unique("missing"), 0), 0)]);
+    expect_kind(missing.map(drop), ErrorKind::User);
 }

@@ -41,6 +41,12 @@ impl<S: Storage> LocalReader<S> {
             .collect::<Result<_, _>>()?;
         Ok(Self { shared, cursors, turn: 0 })
     }
+
+    pub(super) fn at(shared: Arc<Shared<S>>, begin: &[(TopicPartition, i64)]) -> Result<Self, LogError> {
+        let cursors = begin.iter().map(|(at, position)| Cursor::at(shared.partition(at)?, *position));
+        let cursors = cursors.collect::<Result<_, _>>()?;
+        Ok(Self { shared, cursors, turn: 0 })
+    }
 }
 
 impl<S: Storage> TopicReader for LocalReader<S> {

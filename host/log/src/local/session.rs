@@ -10,7 +10,7 @@ use millstream_types::{RecordBatch, TopicPartition};
 use super::{
     Shared,
     cursor::{Cursor, FetchLimits, check_within},
-    outbox::{Outbox, missing_topic},
+    outbox::Outbox,
     storage::{Append, Storage, StoredPartition, Transaction},
 };
 use crate::{
@@ -122,15 +122,6 @@ impl<S: Storage> LocalSession<S> {
         Ok(None)
     }
 
-    fn partition(&self, partition: &TopicPartition) -> Result<Arc<S::Partition>, LogError> {
-        let partitions =
-            self.shared.storage.partitions(&partition.topic).ok_or_else(|| missing_topic(&partition.topic))?;
-        partitions.get(partition.partition as usize).cloned().ok_or_else(|| {
-            LogError::new(ErrorKind::User, format!("topic {} has {} partitions", partition.topic, partitions.len()))
-                .at(partition.clone())
-        })
-    }
-
     /// Commits in the group's name, so that a fenced session cannot.
     fn commit_as_member(&mut self, transaction: Transaction<S::Partition>) -> Result<Vec<i64>, LogError> {
         let allowed = self.shared.groups.lock().begin_commit(&self.member, &transaction.positions);
@@ -187,7 +178,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
             if let Err(refused) = owned {
                 return Err(self.refused(refused));
             }
-            let partition = self.partition(id)?;
+            let partition = self.shared.partition(id)?;
             let (first, end) = partition.bounds();
             let position = position.unwrap_or(match self.spec.start {
                 StartPosition::Earliest => first,
@@ -233,7 +224,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
             let message = "a changelog takes one delta between two commits";
             return Err(LogError::new(ErrorKind::User, message).at(changelog.clone()));
         }
-        let to = self.partition(changelog)?;
+        let to = self.shared.partition(changelog)?;
         let batch = RecordBatch {
             keys: delta.keys.clone(),
             values: delta.values.clone(),
@@ -273,7 +264,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
         apply: &mut dyn FnMut(StateDelta, i64, i64) -> Result<(), LogError>,
     ) -> Result<i64, LogError> {
         self.check_alive()?;
-        let partition = self.partition(changelog)?;
+        let partition = self.shared.partition(changelog)?;
         let (first, end) = partition.bounds();
         // Where the beginning was trimmed, what it held is in the state's own directory and nowhere else.
         let mut position = from.unwrap_or(0);
@@ -300,7 +291,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
 
     fn trim_changelog(&mut self, changelog: &TopicPartition, position: i64) -> Result<(), LogError> {
         self.check_alive()?;
-        let partition = self.partition(changelog)?;
+        let partition = self.shared.partition(changelog)?;
         check_within(&*partition, position.max(partition.bounds().0))?;
         self.shared.storage.trim(&partition, position)
     }

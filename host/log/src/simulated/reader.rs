@@ -33,6 +33,14 @@ impl SimulatedReader {
         Ok(Self { shared: Arc::clone(shared), cursors, turn: 0 })
     }
 
+    pub(super) fn at(shared: &Arc<Shared>, begin: &[(TopicPartition, i64)]) -> Result<Self, LogError> {
+        let broker = shared.arrive(None);
+        let cursors = begin.iter().map(|(at, position)| broker.cursor(at, Some(*position), StartPosition::Earliest));
+        let cursors = cursors.collect::<Result<_, _>>()?;
+        drop(broker);
+        Ok(Self { shared: Arc::clone(shared), cursors, turn: 0 })
+    }
+
     fn fetch(&mut self) -> Result<Option<Fetched>, LogError> {
         let broker = self.shared.arrive(None);
         let count = self.cursors.len();

@@ -180,18 +180,7 @@ impl World {
     }
 
     pub fn produce(&self, topic: &str, records: impl IntoIterator<Item = (String, String)>) {
-        let mut writer = self.log.writer().expect("a writer");
-        let topic: Arc<str> = topic.into();
-        let mut batch = RecordBatch::default();
-        for (index, (key, value)) in records.into_iter().enumerate() {
-            batch.push(RecordRef {
-                key: Some(key.as_bytes()),
-                value: Some(value.as_bytes()),
-                timestamp_ms: index as i64,
-            });
-        }
-        writer.write(&topic, Routing::ByKey, &batch).expect("written");
-        writer.flush().expect("flushed");
+        produce(&self.log, topic, records);
     }
 
     pub fn start(&self, yaml: &str, options: StartOptions) -> PipelineHandle {
@@ -225,37 +214,48 @@ impl World {
 
     /// All committed records of a topic: partition by partition, in order.
     pub fn read(&self, topic: &str) -> Vec<Read> {
-        let end: i64 = self
-            .log
-            .topic(topic)
-            .expect("readable")
-            .expect("there")
-            .offsets
-            .iter()
-            .map(|(first, end)| end - first)
-            .sum();
-        let mut reader = self.log.reader(topic, StartPosition::Earliest).expect("a reader");
-        let mut records = Vec::new();
-        while (records.len() as i64) < end {
-            let Some(fetched) = reader.poll(Duration::from_secs(5)).expect("readable") else { break };
-            for index in 0..fetched.batch.len() {
-                let record = fetched.batch.record(index);
-                let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-                let headers = fetched.batch.headers.get(index);
-                records.push(Read {
-                    partition: fetched.partition.partition,
-                    offset: fetched.offsets[index],
-                    key: text(record.key),
-                    value: text(record.value).unwrap_or_default(),
-                    headers: headers
-                        .map(|(name, value)| (text(Some(name)).unwrap_or_default(), text(value).unwrap_or_default()))
-                        .collect(),
-                });
-            }
-        }
-        records.sort_by_key(|record| (record.partition, record.offset));
-        records
+        read(&self.log, topic)
     }
+}
+
+/// Writes records in one batch.
+pub fn produce(log: &dyn Log, topic: &str, records: impl IntoIterator<Item = (String, String)>) {
+    let mut writer = log.writer().expect("a writer");
+    let topic: Arc<str> = topic.into();
+    let mut batch = RecordBatch::default();
+    for (index, (key, value)) in records.into_iter().enumerate() {
+        batch.push(RecordRef { key: Some(key.as_bytes()), value: Some(value.as_bytes()), timestamp_ms: index as i64 });
+    }
+    writer.write(&topic, Routing::ByKey, &batch).expect("written");
+    writer.flush().expect("flushed");
+}
+
+/// All committed records of a topic: partition by partition, in order.
+pub fn read(log: &dyn Log, topic: &str) -> Vec<Read> {
+    let info = log.topic(topic).expect("readable").expect("there");
+    let end: i64 = info.offsets.iter().map(|(first, end)| end - first).sum();
+    let mut reader = log.reader(topic, StartPosition::Earliest).expect("a reader");
+    let mut records = Vec::new();
+    while (records.len() as i64) < end {
+        // Where nothing comes, the rest is what logs keep between records.
+        let Some(fetched) = reader.poll(Duration::from_secs(5)).expect("readable") else { break };
+        for index in 0..fetched.batch.len() {
+            let record = fetched.batch.record(index);
+            let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let headers = fetched.batch.headers.get(index);
+            records.push(Read {
+                partition: fetched.partition.partition,
+                offset: fetched.offsets[index],
+                key: text(record.key),
+                value: text(record.value).unwrap_or_default(),
+                headers: headers
+                    .map(|(name, value)| (text(Some(name)).unwrap_or_default(), text(value).unwrap_or_default()))
+                    .collect(),
+            });
+        }
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
