@@ -11,8 +11,8 @@ use std::{
 use millstream_checkpoint::{FileStoreError, FileStores, UrlFiles};
 use millstream_connector::{ConnectorError, FileStore, LocalFiles, Put, SinkHost};
 
-/// How long a call on an object store is tried again before a worker begins anew.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a call on an object store is tried again before the sink pauses and begins it anew.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Scratch files in the data directory, and object stores by URL.
 pub(crate) struct HostFiles {

@@ -37,8 +37,9 @@
 //! # Showing
 //!
 //! A complete file is named in the commit that completes it, by sink, task and a number that is part of the
-//! record, and put under that name only after the commit, by a thread of its own, so that a slow store does not
-//! hold up commits. Until a later commit says that the file is there, whoever opens the task puts it again, if it
+//! record, and put under that name only after the commit, by a thread of its own, so that a store that is slow or
+//! away for a while does not hold up commits: they wait only when [`MAX_BACKLOG`] files of a task have not come to
+//! their place, or the task is closed. Until a later commit says that the file is there, whoever opens the task puts it again, if it
 //! is absent. What a fenced worker puts late is what its successor puts: the same rows under the same name. So
 //!
 //! | a crash | leaves |
@@ -58,7 +59,7 @@ mod record;
 mod recovery;
 mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use millstream_pipeline::spec::{FilesPlace, FilesSink, RollSpec};
 use millstream_types::Clock;
@@ -78,9 +79,17 @@ struct Files {
     store: Arc<dyn FileStore>,
     host: Arc<dyn SinkHost>,
     clock: Arc<dyn Clock>,
-    /// Complete files are put by threads; otherwise while the commit is finished.
+    /// Complete files are put by threads; otherwise by the worker, whenever it looks for them.
     threads: bool,
+    /// How long a commit that must wait for a file does so while the store does not answer.
+    patience: Duration,
 }
+
+/// The most committed files of a task that are not at their place. Their rows are in its state and the files on the
+/// host's disk.
+const MAX_BACKLOG: usize = 16;
+/// See [`Files::patience`].
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl RolledFiles {
     pub fn new(
@@ -101,6 +110,7 @@ impl RolledFiles {
             host: Arc::clone(host),
             clock,
             threads: true,
+            patience: PATIENCE,
         })))
     }
 }

@@ -25,8 +25,9 @@ pub(super) fn open(files: Arc<Files>, task: u32, committed: &SinkState) -> Resul
     let kept_layout = kept_layout.transpose()?;
     let mut writer = FilesWriter::new(files, task, record, kept_layout);
     settle(&mut writer)?;
+    let mut answers = true;
     for file in writer.record.complete.clone() {
-        match recover(&writer, &file, committed)? {
+        match recover(&writer, &file, committed, &mut answers)? {
             Some(complete) => writer.put(complete)?,
             None => writer.forget(&file.name),
         }
@@ -83,16 +84,22 @@ fn check_chunks(record: &Record, committed: &SinkState) -> Result<(), ConnectorE
     Err(ConnectorError::new(format!("it kept {kept} chunks of rows where its record has {wanted}")))
 }
 
-/// Makes a committed file again; `None` where it is there.
+/// Makes a committed file again; `None` where it is there. A place that does not answer is asked once: the file is
+/// put all the same, and then it shows whether it was there.
 fn recover(
     writer: &FilesWriter,
     file: &CompleteFile,
     committed: &SinkState,
+    answers: &mut bool,
 ) -> Result<Option<Complete>, ConnectorError> {
     let files = &writer.files;
-    files.store.sweep(&file.name)?;
-    if files.store.length(&file.name)? == Some(file.length) {
-        return Ok(None);
+    if *answers {
+        let found = files.store.sweep(&file.name).and_then(|()| files.store.length(&file.name));
+        match found {
+            Ok(found) if found == Some(file.length) => return Ok(None),
+            Err(error) if error.retriable => *answers = false,
+            other => drop(other?),
+        }
     }
     let encoder = encode_rows(files, writer.task, &file.layout, file.chunks, file.records, committed)?;
     let (scratch, length) = encoder.finish()?;

@@ -64,6 +64,10 @@ impl World {
     }
 
     fn open(&self) -> Result<Box<dyn SinkWriter>, ConnectorError> {
+        self.open_with(false, Duration::ZERO)
+    }
+
+    fn open_with(&self, threads: bool, patience: Duration) -> Result<Box<dyn SinkWriter>, ConnectorError> {
         let files = Files {
             sink: "out".into(),
             layout: Layout::new(&self.spec),
@@ -71,7 +75,8 @@ impl World {
             store: Arc::new(self.store.clone()),
             host: self.host.clone(),
             clock: self.clock.clone(),
-            threads: false,
+            threads,
+            patience,
         };
         RolledFiles(Arc::new(files)).open(3, self.committed.clone())
     }

@@ -1,11 +1,11 @@
 //! Writes one task's files.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use millstream_types::RecordBatch;
 
 use super::{
-    Files,
+    Files, MAX_BACKLOG,
     chunks::RowBuffer,
     encode::{Encoder, encoder, unwritten},
     layout::Layout,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{CommitKind, ConnectorError, SinkChange, SinkWriter};
 
-/// The most files of a task that are on their way at once; then commits wait for the oldest.
+/// The most files of a task that are on their way at once.
 const MAX_PUTTING: usize = 2;
 
 /// Writes one task's files. Everything in the record is prepared; what is committed of it, the task's state says.
@@ -32,10 +32,12 @@ pub(super) struct FilesWriter {
     rows: RowBuffer,
     /// Changes of the state since the last commit, but for the record.
     changes: Vec<SinkChange>,
-    /// Complete files that are not on their way, oldest first.
+    /// Complete files that are not committed, oldest first.
     complete: VecDeque<Complete>,
     /// How many of them the commit covers that is under way.
     prepared: usize,
+    /// Committed files that are not on their way yet, oldest first.
+    waiting: VecDeque<Complete>,
     /// Committed files on their way, oldest first.
     putting: VecDeque<Putting>,
     is_final: bool,
@@ -60,25 +62,57 @@ impl FilesWriter {
             changes: Vec::new(),
             complete: VecDeque::new(),
             prepared: 0,
+            waiting: VecDeque::new(),
             putting: VecDeque::new(),
             is_final: false,
         }
     }
 
-    /// Puts a file that is committed.
+    /// Puts a file that is committed, as soon as those before it leave room.
     pub(super) fn put(&mut self, complete: Complete) -> Result<(), ConnectorError> {
-        while self.putting.len() >= MAX_PUTTING {
-            self.wait_for_oldest()?;
+        self.waiting.push_back(complete);
+        self.send()
+    }
+
+    /// Sends files on their way, and forgets those that have come to their place.
+    fn send(&mut self) -> Result<(), ConnectorError> {
+        loop {
+            while let Some(oldest) = self.putting.front().filter(|oldest| oldest.may_have_ended()) {
+                let Some(outcome) = oldest.look(Duration::ZERO) else { break };
+                self.end_oldest(outcome)?;
+            }
+            if self.putting.len() >= MAX_PUTTING {
+                return Ok(());
+            }
+            let Some(complete) = self.waiting.pop_front() else { return Ok(()) };
+            self.putting.push_back(Putting::start(&self.files, complete)?);
         }
-        self.putting.push_back(Putting::start(&self.files, complete));
+    }
+
+    fn end_oldest(&mut self, outcome: Result<(), ConnectorError>) -> Result<(), ConnectorError> {
+        let ended = self.putting.pop_front();
+        outcome?;
+        if let Some(ended) = ended {
+            self.forget(&ended.name);
+        }
         Ok(())
     }
 
-    fn wait_for_oldest(&mut self) -> Result<(), ConnectorError> {
-        if let Some(oldest) = self.putting.pop_front() {
-            let name = oldest.name.clone();
-            oldest.wait()?;
-            self.forget(&name);
+    /// Waits until no more than `most` committed files are not at their place.
+    fn wait(&mut self, most: usize) -> Result<(), ConnectorError> {
+        while self.putting.len() + self.waiting.len() > most {
+            let Some(oldest) = self.putting.front() else {
+                self.send()?;
+                continue;
+            };
+            let outcome = oldest.wait(self.files.patience);
+            if let Err(error) = &outcome
+                && error.retriable
+            {
+                return outcome;
+            }
+            self.end_oldest(outcome)?;
+            self.send()?;
         }
         Ok(())
     }
@@ -171,16 +205,14 @@ impl SinkWriter for FilesWriter {
         let has_complete = !self.complete.is_empty() || self.changed;
         match kind {
             CommitKind::Periodic => {
-                has_complete || self.is_aged() || self.putting.front().is_some_and(Putting::has_ended)
+                has_complete || self.is_aged() || self.putting.front().is_some_and(Putting::may_have_ended)
             }
             CommitKind::Final => has_complete || self.open.is_some() || !self.putting.is_empty(),
         }
     }
 
     fn prepare(&mut self, kind: CommitKind) -> Result<Vec<SinkChange>, ConnectorError> {
-        while self.putting.front().is_some_and(Putting::has_ended) {
-            self.wait_for_oldest()?;
-        }
+        self.send()?;
         self.is_final = kind == CommitKind::Final;
         if self.is_final || self.is_aged() {
             self.complete()?;
@@ -199,9 +231,6 @@ impl SinkWriter for FilesWriter {
             let Some(complete) = self.complete.pop_front() else { break };
             self.put(complete)?;
         }
-        while self.is_final && !self.putting.is_empty() {
-            self.wait_for_oldest()?;
-        }
-        Ok(())
+        self.wait(if self.is_final { 0 } else { MAX_BACKLOG })
     }
 }

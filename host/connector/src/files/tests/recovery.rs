@@ -32,20 +32,16 @@ fn the_next_owner_puts_what_was_committed() {
 }
 
 #[test]
-fn a_store_that_fails_loses_nothing() {
+fn a_put_that_fails_is_tried_again_without_a_failure_of_the_writer() {
     for fault in [Fault::Refused, Fault::AnswerLost] {
         let mut world = World::new(spec(FilesFormat::Jsonl, records(2)));
         let mut writer = world.open().expect("opens");
         world.store.fail(fault);
         world.write(&mut *writer, 0..2, CommitKind::Periodic);
-        assert!(writer.wants_commit(CommitKind::Periodic), "the failure is to be told");
-        let error = writer.prepare(CommitKind::Periodic).expect_err("the put failed");
-        assert!(error.retriable, "{error}");
+        assert_eq!(world.seen().is_empty(), fault == Fault::Refused);
+        assert!(writer.wants_commit(CommitKind::Periodic), "its rows are to be forgotten");
         world.store.fail(fault);
         let mut writer = world.open().expect("opens");
-        assert_eq!(writer.prepare(CommitKind::Periodic).is_err(), fault == Fault::Refused);
-        let mut writer = world.open().expect("opens");
-        world.store.mend();
         world.write(&mut *writer, 2..4, CommitKind::Final);
         let expected = BTreeMap::from([(name(0, "jsonl"), vec![0, 1]), (name(1, "jsonl"), vec![2, 3])]);
         assert_eq!(world.seen(), expected);
@@ -53,14 +49,53 @@ fn a_store_that_fails_loses_nothing() {
 }
 
 #[test]
-fn the_last_commit_waits_until_files_are_there() {
+fn a_store_that_is_away_holds_up_commits_only_when_many_files_wait_for_it() {
+    let mut world = World::new(spec(FilesFormat::Jsonl, records(1)));
+    let mut writer = world.open().expect("opens");
+    world.store.set_away(true);
+    let most = MAX_BACKLOG as u64;
+    for number in 0..most {
+        world.write(&mut *writer, [number], CommitKind::Periodic);
+    }
+    writer.write(&batch([most])).expect("writes");
+    let changes = writer.prepare(CommitKind::Periodic).expect("prepares");
+    world.commit(changes);
+    let error = writer.finish().expect_err("one more than may wait");
+    assert!(error.retriable && error.message == "the store is away", "{error}");
+    let mut writer = world.open().expect("opens without the store");
+    writer.prepare(CommitKind::Periodic).expect("goes on without the store");
+    assert!(world.seen().is_empty());
+    world.store.set_away(false);
+    let mut writer = world.open().expect("opens");
+    world.write(&mut *writer, [], CommitKind::Final);
+    assert_eq!(world.seen().into_values().flatten().collect::<Vec<_>>(), (0..=most).collect::<Vec<_>>());
+    assert_eq!(world.chunks(), 0);
+}
+
+#[test]
+fn threads_ask_a_store_until_it_answers() {
+    let mut world = World::new(spec(FilesFormat::Jsonl, records(2)));
+    let mut writer = world.open_with(true, Duration::from_secs(60)).expect("opens");
+    world.store.set_away(true);
+    writer.write(&batch(0..6)).expect("writes");
+    let changes = writer.prepare(CommitKind::Periodic).expect("prepares");
+    world.commit(changes);
+    writer.finish().expect("does not wait");
+    world.store.fail(Fault::AnswerLost);
+    world.store.set_away(false);
+    world.write(&mut *writer, [], CommitKind::Final);
+    assert_eq!(world.seen().into_values().collect::<Vec<_>>(), [[0, 1], [2, 3], [4, 5]]);
+}
+
+#[test]
+fn the_last_commit_tells_that_files_are_not_there() {
     let mut world = World::new(spec(FilesFormat::Jsonl, records(2)));
     let mut writer = world.open().expect("opens");
     writer.write(&batch(0..1)).expect("writes");
     let changes = writer.prepare(CommitKind::Final).expect("prepares");
     world.commit(changes);
-    world.store.fail(Fault::Refused);
-    assert_eq!(writer.finish().expect_err("the put failed").message, "the store refuses");
+    world.store.set_away(true);
+    assert_eq!(writer.finish().expect_err("the put failed").message, "the store is away");
 }
 
 #[test]
@@ -85,11 +120,12 @@ fn a_file_of_somebody_else_is_not_taken_for_ours() {
     let mut world = World::new(spec(FilesFormat::Jsonl, records(2)));
     let mut writer = world.open().expect("opens");
     world.store.insert(&name(0, "jsonl"), b"theirs\n");
-    world.write(&mut *writer, 0..2, CommitKind::Periodic);
-    let error = writer.prepare(CommitKind::Periodic).expect_err("the name is taken");
+    writer.write(&batch(0..2)).expect("writes");
+    let changes = writer.prepare(CommitKind::Periodic).expect("prepares");
+    world.commit(changes);
+    let error = writer.finish().expect_err("the name is taken");
     assert!(!error.retriable && error.message.contains("has 7 bytes"), "{error}");
-    let mut writer = world.open().expect("opens");
-    assert!(writer.prepare(CommitKind::Periodic).is_err(), "as long as it is there");
+    assert!(refusal(&world).message.contains("has 7 bytes"), "as long as it is there");
     assert_eq!(world.store.files()[&name(0, "jsonl")], b"theirs\n");
     world.store.remove(&name(0, "jsonl"));
     let mut writer = world.open().expect("opens");

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{Read as _, Seek as _},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{ConnectorError, FileStore, Put};
@@ -22,6 +25,7 @@ pub enum Fault {
 pub struct TestStore {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     faults: Arc<Mutex<Vec<Fault>>>,
+    away: Arc<AtomicBool>,
     pub place: Arc<Mutex<Option<&'static str>>>,
 }
 
@@ -43,6 +47,16 @@ impl TestStore {
         self.faults.lock().expect("not poisoned").push(fault);
     }
 
+    /// From now on every call fails, or none.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    fn answers(&self) -> Result<(), ConnectorError> {
+        let away = self.away.load(Ordering::Relaxed);
+        if away { Err(ConnectorError::retriable("the store is away")) } else { Ok(()) }
+    }
+
     /// No put fails.
     pub fn mend(&self) {
         self.faults.lock().expect("not poisoned").clear();
@@ -55,6 +69,7 @@ impl FileStore for TestStore {
     }
 
     fn put_if_absent(&self, name: &str, mut file: &File, length: u64) -> Result<Put, ConnectorError> {
+        self.answers()?;
         let fault = self.faults.lock().expect("not poisoned").pop();
         if fault == Some(Fault::Refused) {
             return Err(ConnectorError::retriable("the store refuses"));
@@ -73,10 +88,12 @@ impl FileStore for TestStore {
     }
 
     fn length(&self, name: &str) -> Result<Option<u64>, ConnectorError> {
+        self.answers()?;
         Ok(self.files.lock().expect("not poisoned").get(name).map(|bytes| bytes.len() as u64))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, ConnectorError> {
+        self.answers()?;
         let files = self.files.lock().expect("not poisoned");
         Ok(files.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
     }
