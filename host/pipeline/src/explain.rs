@@ -9,8 +9,8 @@ use millstream_state::{StateDeclaration, StateKind};
 use crate::{
     plan::{InputKind, OnError, Plan, PlannedSink, PlannedStep, SinkKind, SourceConnector, Stage, StepLogic, Target},
     spec::{
-        Compression, FileInput, FileSource, FilesFormat, FilesPlace, FilesSink, Generator, LineFormat, TimeUnit,
-        TimestampSpec, format_byte_size, format_duration,
+        Aggregates, Compression, FileInput, FileSource, FilesFormat, FilesPlace, FilesSink, Generator, LineFormat,
+        TimeUnit, TimestampSpec, format_byte_size, format_duration,
     },
 };
 
@@ -166,6 +166,8 @@ impl Drawing<'_> {
                 lines.push("map".into());
                 lines.extend(fields.0.iter().map(|(name, expression)| format!("  {name}: {}", one_line(expression))));
             }
+            StepLogic::Window(window) => lines.extend(time::window_lines(window)),
+            StepLogic::Rolling(rolling) => lines.extend(time::rolling_lines(rolling)),
             StepLogic::Rekey { path } => lines.push(format!("key {path}")),
         }
         if let Some(description) = self.0.descriptions.get(&step.name) {
@@ -325,6 +327,10 @@ fn state_line(state: &StateDeclaration) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn aggregate_lines(aggregates: &Aggregates) -> Vec<String> {
+    aggregates.0.iter().map(|(name, function)| format!("  {name}: {}", one_line(function))).collect()
 }
 
 fn one_line(text: &str) -> String {

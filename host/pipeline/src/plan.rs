@@ -1,9 +1,13 @@
 //! The plan: a pipeline cut into stages at its shuffles. This is what the runtime runs.
 
+mod event_time;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use millstream_operator::OperatorDescription;
 use millstream_types::{OperatorRef, PipelineName};
+
+pub use event_time::{CustomOperator, CustomParts, RollingStep, WindowFunction, WindowStep};
 
 use crate::spec::{FileSink, FileSource, FilesSink, Generator, MapFields, StdoutSink, TimestampSpec};
 
@@ -196,6 +200,10 @@ pub enum StepLogic {
     Filter(String),
     /// Makes a new JSON value from fields of the old one.
     Map(MapFields),
+    /// Gathers records in windows.
+    Window(Arc<WindowStep>),
+    /// Adds to each record aggregates over the records of its key up to it.
+    Rolling(Arc<RollingStep>),
     /// Takes the key from a field. A shuffle follows in the plan.
     Rekey {
         /// The field's path.

@@ -17,6 +17,7 @@ pub(crate) fn check(spec: &PipelineSpec, decoder: &mut Decoder) {
     check.dead_letters();
     check.files();
     check.operators();
+    check.keys();
     if spec.sinks.is_empty() && spec.steps.is_empty() && !spec.sources.is_empty() {
         check.error("sources", "nothing reads the sources; a pipeline needs at least one sink or step");
     }
@@ -65,8 +66,13 @@ impl Check<'_> {
             } else if let Some(output) = output
                 && step.operator.is_none()
                 && output != "main"
+                && (output != "late" || !step.has_late_output())
             {
-                let message = format!("step `{name}` is no operator and has one output, `main`, not `{output}`");
+                let message = if step.has_late_output() {
+                    format!("step `{name}` has the outputs `main` and `late`, not `{output}`")
+                } else {
+                    format!("step `{name}` is no operator and has one output, `main`, not `{output}`")
+                };
                 self.error(path, message);
             }
         } else if self.spec.sources.iter().any(|source| source.name == *name) {
@@ -166,6 +172,46 @@ impl Check<'_> {
                 self.error_with(&path, format!("nothing uses the operator `{}`", entry.operator), suggestion);
             }
         }
+    }
+}
+
+/// Windows and rolling features are made for each key.
+impl Check<'_> {
+    fn keys(&mut self) {
+        for step in self.spec.steps.iter().filter(|step| step.has_late_output() && step.key.is_none()) {
+            if let Some(source) = self.keyless_source(step) {
+                let what = if step.window.is_some() { "windows" } else { "rolling features" };
+                let message = format!(
+                    "{what} are made for each key, and the records of source `{source}` have none; give the step a \
+                     `key`, such as `key: /user_id`"
+                );
+                self.error(&format!("steps.{}", step.name), message);
+            }
+        }
+    }
+
+    /// A source whose records reach the step without ever getting a key.
+    fn keyless_source<'s>(&'s self, step: &'s Step) -> Option<&'s str> {
+        let mut waiting: Vec<&Upstream> = step.from.iter().collect();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        while let Some(upstream) = waiting.pop() {
+            if !seen.insert(&upstream.name) {
+                continue;
+            }
+            if let Some(source) = self.spec.sources.iter().find(|source| source.name == upstream.name) {
+                let of_file = source.file.as_ref().is_some_and(|file| file.key.is_none());
+                let of_generator = source.generator.as_ref().is_some_and(|generator| generator.key.is_none());
+                if of_file || of_generator {
+                    return Some(&source.name);
+                }
+            }
+            let above = self.spec.steps.iter().find(|above| above.name == upstream.name);
+            // An operator may give keys to what it emits.
+            if let Some(above) = above.filter(|above| above.key.is_none() && above.operator.is_none()) {
+                waiting.extend(&above.from);
+            }
+        }
+        None
     }
 }
 

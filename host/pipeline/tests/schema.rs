@@ -52,12 +52,24 @@ fn the_schema_has_the_fields_that_the_parser_takes() {
         ("sources", "watermark", "WatermarkSpec"),
         ("sources", "file", "FileSource"),
         ("sources", "generator", "Generator"),
+        ("steps", "window", "Window"),
+        ("steps", "rolling", "Rolling"),
         ("sinks", "file", "FileSink"),
         ("sinks", "files", "FilesSink"),
         ("sinks", "stdout", "StdoutSink"),
     ] {
         let yaml = format!("{section}: {{ a: {{ {part}: {{ zzzzzzzz: 1 }} }} }}");
         assert_eq!(parsed_fields(&yaml, &format!("{section}.a.{part}.")), of(kind), "{kind}");
+    }
+    for (window, path, kind) in [
+        ("trigger: { zzzzzzzz: 1 }", "trigger", "Trigger"),
+        ("trigger: { early: { zzzzzzzz: 1 } }", "trigger.early", "Early"),
+        ("trigger: { delta: { zzzzzzzz: 1 } }", "trigger.delta", "Delta"),
+        ("evict: { zzzzzzzz: 1 }", "evict", "Evict"),
+        ("session: { zzzzzzzz: 1 }", "session", "DynamicGap"),
+    ] {
+        let yaml = format!("steps: {{ a: {{ window: {{ {window} }} }} }}");
+        assert_eq!(parsed_fields(&yaml, &format!("steps.a.window.{path}.")), of(kind), "{kind}");
     }
     for (files, path, kind) in [
         ("roll: { zzzzzzzz: 1 }", "roll", "RollSpec"),

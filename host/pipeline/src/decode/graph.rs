@@ -2,6 +2,7 @@
 
 use crate::{
     document::{Kind, Style},
+    planner::steps::key_field,
     spec::{MapFields, OnErrorSpec, Sink, Source, Start, Step, Upstream},
 };
 
@@ -55,22 +56,43 @@ impl Decoder {
         self.only_with(&partitions, "partitions", "key", key.is_some());
         let operator = self.take(&mut members, "operator");
         let config = self.take(&mut members, "config");
-        self.only_with(&config, "config", "operator", operator.is_some());
         let filter = self.take(&mut members, "filter");
         let map = self.take(&mut members, "map");
-        let given = given(&[("operator", &operator), ("filter", &filter), ("map", &map)]);
+        let window = self.take(&mut members, "window");
+        let rolling = self.take(&mut members, "rolling");
+        let [aggregate, aggregator, process] =
+            ["aggregate", "aggregator", "process"].map(|name| self.take(&mut members, name));
+        let functions = [("aggregate", &aggregate), ("aggregator", &aggregator), ("process", &process)];
+        if window.is_some() {
+            self.window_function(&members, &functions);
+        }
+        for (name, function) in functions {
+            self.only_with(function, name, "window", window.is_some());
+        }
+        let takes_config = [&operator, &aggregator, &process].iter().any(|field| field.is_some());
+        self.only_with(&config, "config", "operator`, `aggregator` or `process", takes_config);
+        let logic =
+            [("operator", &operator), ("filter", &filter), ("map", &map), ("window", &window), ("rolling", &rolling)];
+        let given = given(&logic);
         if given.len() > 1 {
             let message = format!("has {}; a step does one thing", list(&given));
             self.error(members.position, &members.path, message);
         }
         let has_nothing = given.is_empty() && key.is_none();
+        let key = key.and_then(|field| self.field_path(&field));
+        let key_field = key_field(key.as_deref());
         let step = Step {
             name: name.into(),
             from: from.unwrap_or_default(),
-            key: key.and_then(|field| self.field_path(&field)),
+            key,
             partitions: partitions.and_then(|field| self.partitions(&field)),
             operator: operator.and_then(|field| self.operator(&field)),
             config: config.map(|field| field.node.to_json()),
+            window: window.and_then(|field| self.window(&field)),
+            aggregate: aggregate.and_then(|field| self.aggregates(&field, key_field.as_deref())),
+            aggregator: aggregator.and_then(|field| self.operator(&field)),
+            process: process.and_then(|field| self.operator(&field)),
+            rolling: rolling.and_then(|field| self.rolling(&field)),
             filter: filter.and_then(|field| self.expression(&field)),
             map: map.and_then(|field| self.map_fields(&field)),
             on_error: self
@@ -88,7 +110,7 @@ impl Decoder {
         let unknown = members.entries.iter().any(|entry| !members.known.contains(&entry.name.as_str()));
         // A typo in `operator` is one error and not two.
         if has_nothing && !unknown {
-            let message = "does nothing; it needs one of `operator`, `filter`, `map` and `key`";
+            let message = "does nothing; it needs one of `operator`, `filter`, `map`, `window`, `rolling` and `key`";
             self.error(members.position, &members.path, message);
         }
         self.finish(members);
@@ -195,6 +217,7 @@ impl Decoder {
     }
 }
 
-fn given<'a>(choices: &[(&'a str, &Option<Field<'_>>)]) -> Vec<&'a str> {
+/// The names of those that are there.
+pub(super) fn given<'a>(choices: &[(&'a str, &Option<Field<'_>>)]) -> Vec<&'a str> {
     choices.iter().filter(|(_, field)| field.is_some()).map(|(name, _)| *name).collect()
 }

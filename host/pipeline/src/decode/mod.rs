@@ -5,10 +5,15 @@ mod connector;
 mod files;
 mod generator;
 mod graph;
+mod rolling;
 mod scalar;
+mod trigger;
 mod watermark;
+mod window;
 
 use std::{sync::Arc, time::Duration};
+
+use graph::given;
 
 use millstream_types::PipelineName;
 

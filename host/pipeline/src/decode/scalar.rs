@@ -85,24 +85,30 @@ impl Decoder {
 
     /// An expression; numbers and booleans are expressions too.
     pub(super) fn expression(&mut self, field: &Field<'_>) -> Option<String> {
-        let Kind::Scalar { text, style } = &field.node.kind else {
+        let Kind::Scalar { text, .. } = &field.node.kind else {
             self.expected(field, "an expression such as /amount > 100");
             return None;
         };
         if let Err(error) = Expression::check(text) {
-            let start = field.node.position;
-            let offset = match style {
-                Style::Plain => Some(error.column - 1),
-                Style::Quoted => Some(error.column),
-                Style::Block => None,
-            };
-            // Folded text has lines of its own, so that a column in it is none of the file.
-            let offset = offset.filter(|_| !text.contains('\n')).unwrap_or(0);
-            let position = Position { column: start.column + offset, ..start };
+            let position = self.place_in_text(field, error.column);
             self.error(position, &field.path, error.to_string());
             return None;
         }
         Some(text.clone())
+    }
+
+    /// Where a character of a field's text stands, counted from 1.
+    pub(super) fn place_in_text(&self, field: &Field<'_>, column: usize) -> Position {
+        let start = field.node.position;
+        let Kind::Scalar { text, style } = &field.node.kind else { return start };
+        let offset = match style {
+            Style::Plain => Some(column.saturating_sub(1)),
+            Style::Quoted => Some(column),
+            Style::Block => None,
+        };
+        // Folded text has lines of its own, so that a column in it is none of the file.
+        let offset = offset.filter(|_| !text.contains('\n')).unwrap_or(0);
+        Position { column: start.column + offset, ..start }
     }
 
     pub(super) fn duration(&mut self, field: &Field<'_>) -> Option<Duration> {

@@ -12,13 +12,14 @@
 mod check;
 mod graph;
 mod stages;
-mod steps;
+pub(crate) mod steps;
 mod time;
 
 use std::collections::BTreeMap;
 
 use millstream_operator::{OperatorDescription, timer::TimerUse};
 use millstream_types::OperatorRef;
+use steps::built_in;
 
 use crate::{
     error::{SpecError, SpecErrors, nearest},
@@ -50,6 +51,10 @@ pub fn plan(spec: &PipelineSpec, catalog: &dyn OperatorCatalog) -> Result<Plan, 
     }
     let live = planner.live();
     let mut stages = planner.stages(&live, &descriptions);
+    let event_time = event_time(spec, &descriptions);
+    if event_time {
+        planner.keep_watermarks(&mut stages);
+    }
     planner.align_partitions(&mut stages);
     planner.check_states(&stages, &descriptions);
     planner.check_topics(&stages);
@@ -61,7 +66,7 @@ pub fn plan(spec: &PipelineSpec, catalog: &dyn OperatorCatalog) -> Result<Plan, 
         stages,
         dead_letter: spec.dead_letter.as_ref().map(|dead_letter| dead_letter.topic.as_str().into()),
         settings: settings(spec),
-        event_time: event_time(spec, &descriptions),
+        event_time,
         descriptions,
         warnings: planner.warnings,
     })
@@ -98,15 +103,18 @@ impl Planner<'_> {
             }
         }
         for step in &self.spec.steps {
-            let Some(operator) = &step.operator else { continue };
-            match catalog.describe(operator) {
-                Some(mut description) => {
-                    if description.outputs.is_empty() {
-                        description.outputs.push("main".into());
-                    }
-                    descriptions.insert(step.name.clone(), description);
+            for (path, operator) in step.used_operators() {
+                if catalog.describe(operator).is_none() {
+                    self.unknown_operator(&path, operator, &catalog.operators());
                 }
-                None => self.unknown_operator(&format!("steps.{}.operator", step.name), operator, &catalog.operators()),
+            }
+            descriptions.extend(built_in(step).map(|description| (step.name.clone(), description)));
+            let Some(operator) = &step.operator else { continue };
+            if let Some(mut description) = catalog.describe(operator) {
+                if description.outputs.is_empty() {
+                    description.outputs.push("main".into());
+                }
+                descriptions.insert(step.name.clone(), description);
             }
         }
         descriptions

@@ -105,7 +105,7 @@ impl Planner<'_> {
         draft.finish(|stage| self.topic(stage, "changelog"))
     }
 
-    fn topic(&self, of: &str, kind: &str) -> String {
+    pub(super) fn topic(&self, of: &str, kind: &str) -> String {
         format!("{}.{of}.{kind}", self.spec.pipeline)
     }
 

@@ -1,9 +1,23 @@
 //! Event time in a plan.
 
 use crate::{
-    plan::{WatermarkStrategy, Watermarks},
+    plan::{InputKind, Stage, WatermarkStrategy, Watermarks},
     spec::WatermarkSpec,
 };
+
+use super::Planner;
+
+impl Planner<'_> {
+    /// Gives every stage behind a shuffle something to keep in mind what the tasks before it said of event time: they
+    /// say it once.
+    pub(super) fn keep_watermarks(&self, stages: &mut [Stage]) {
+        for stage in stages {
+            if stage.inputs.iter().any(|input| matches!(input.kind, InputKind::Repartition { .. })) {
+                stage.changelog.get_or_insert_with(|| self.topic(&stage.name, "changelog").into());
+            }
+        }
+    }
+}
 
 /// How the watermarks of a source are made that says this of them.
 pub(super) fn watermarks(spec: Option<&WatermarkSpec>) -> Watermarks {

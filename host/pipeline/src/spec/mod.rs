@@ -6,10 +6,12 @@
 mod connector;
 mod files;
 mod generator;
+mod rolling;
 mod settings;
 pub(crate) mod shapes;
 mod units;
 mod watermark;
+mod window;
 
 use std::sync::Arc;
 
@@ -22,9 +24,12 @@ pub use connector::{ColumnType, CsvOptions, FileFormat, FileInput, FileSink, Fil
 pub use connector::{TimeUnit, TimestampSpec};
 pub use files::{Column, Compression, DataType, FilesFormat, FilesPlace, FilesSink, RollSpec};
 pub use generator::{Bursts, Choices, EventTime, FieldTemplate, Generator, SizeRange};
+pub use rolling::Rolling;
 pub use settings::{BatchSpec, CommitSpec, Delivery, RetrySpec};
 pub use units::{format_byte_size, format_duration, parse_byte_size, parse_duration};
 pub use watermark::{Idle, WatermarkSpec};
+pub use window::{Aggregates, CalendarUnit, Continuous, Delta, DynamicGap, Early, EmitSpec, Every, Evict, GapUnit};
+pub use window::{Late, Session, Trigger, Window};
 
 use crate::position::Positions;
 
@@ -150,10 +155,28 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = shapes::OPERATOR))]
     pub operator: Option<OperatorRef>,
-    /// The operator's configuration, handed to it as JSON.
+    /// The configuration of `operator`, `aggregator` or `process`, handed to it as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shapes::anything")]
     pub config: Option<Value>,
+    /// Gathers the records of each key in windows. One of `aggregate`, `aggregator` and `process` says what becomes
+    /// of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Of each window a JSON object of these functions of its records, such as `{ spend: sum(/amount) }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregate: Option<Aggregates>,
+    /// Of each window what this registered operator makes of its records, one after another: `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = shapes::OPERATOR))]
+    pub aggregator: Option<OperatorRef>,
+    /// Of each window what this registered operator makes of all its records at once: `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = shapes::OPERATOR))]
+    pub process: Option<OperatorRef>,
+    /// Adds to each record aggregates over the records of its key up to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<Rolling>,
     /// Keeps the records for which this expression is true, such as `/amount > 100 and /currency == "EUR"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
@@ -163,6 +186,27 @@ pub struct Step {
     /// What happens to a record that fails here.
     #[serde(default)]
     pub on_error: OnErrorSpec,
+}
+
+impl Step {
+    /// The registered operators that the step uses, with the paths at which they are named.
+    pub(crate) fn used_operators(&self) -> Vec<(String, &OperatorRef)> {
+        let window = self.window.as_ref();
+        let named = [
+            ("operator", self.operator.as_ref()),
+            ("aggregator", self.aggregator.as_ref()),
+            ("process", self.process.as_ref()),
+            ("window.assigner", window.and_then(|window| window.assigner.as_ref())),
+            ("window.trigger.operator", window.and_then(|window| window.trigger.as_ref()?.operator.as_ref())),
+        ];
+        let path = |field: &str| format!("steps.{}.{field}", self.name);
+        named.into_iter().filter_map(|(field, operator)| Some((path(field), operator?))).collect()
+    }
+
+    /// Whether it has an output `late` beside the main one.
+    pub(crate) fn has_late_output(&self) -> bool {
+        self.window.is_some() || self.rolling.is_some()
+    }
 }
 
 /// What happens to a record that fails in a step.
@@ -228,11 +272,7 @@ impl PipelineSpec {
             let generator = source.watermark.as_ref()?.generator.as_ref()?;
             Some((format!("sources.{}.watermark.generator", source.name), generator))
         });
-        let steps = self
-            .steps
-            .iter()
-            .filter_map(|step| Some((format!("steps.{}.operator", step.name), step.operator.as_ref()?)));
-        generators.chain(steps).collect()
+        generators.chain(self.steps.iter().flat_map(Step::used_operators)).collect()
     }
 }
 

@@ -61,6 +61,10 @@ pub fn optional_duration<S: Serializer>(duration: &Option<Duration>, serializer:
     duration.map(format_duration).serialize(serializer)
 }
 
+pub fn durations_by_name<S: Serializer>(items: &[(String, Duration)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(items.iter().map(|(name, duration)| (name, format_duration(*duration))))
+}
+
 pub fn instant<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     let text = ms.map(|ms| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string()));
     text.serialize(serializer)
@@ -160,6 +164,14 @@ pub fn from_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
 }
 
+pub fn durations_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": duration_schema(generator), "minItems": 1, "uniqueItems": true })
+}
+
+pub fn durations_by_name_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": duration_schema(generator) })
+}
+
 pub fn duration_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "examples": ["100ms", "2s", "5m", "1h"] })
 }
@@ -206,11 +218,41 @@ pub fn out_of_order_or_generator(schema: &mut Schema) {
     schema.insert("dependentRequired".into(), json!({ "config": ["generator"] }));
 }
 
+pub fn one_kind_of_window(schema: &mut Schema) {
+    let kinds = ["tumbling", "hopping", "calendar", "sliding", "session", "global", "count", "assigner"];
+    require_one_of(schema, &kinds);
+    let needs = [("config", "assigner"), ("time-zone", "calendar"), ("hopping", "every")];
+    schema.insert(
+        "dependentRequired".into(),
+        needs
+            .map(|(name, other)| (name.to_owned(), json!([other])))
+            .into_iter()
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    );
+}
+
+pub fn at_most_one_condition(schema: &mut Schema) {
+    let conditions = ["continuous", "delta", "count", "operator"];
+    let mut choices: Vec<Value> = conditions.iter().map(|field| json!({ "required": [field] })).collect();
+    let any: Value = choices.clone().into();
+    choices.push(json!({ "not": { "anyOf": any } }));
+    schema.insert("oneOf".into(), choices.into());
+    schema.insert("dependentRequired".into(), json!({ "config": ["operator"] }));
+}
+
 pub fn at_most_one_logic(schema: &mut Schema) {
-    let logic = ["operator", "filter", "map"];
+    let logic = ["operator", "filter", "map", "window", "rolling"];
     let mut choices: Vec<Value> = logic.iter().map(|field| json!({ "required": [field] })).collect();
     let any: Value = choices.clone().into();
     choices.push(json!({ "required": ["key"], "not": { "anyOf": any } }));
     schema.insert("oneOf".into(), choices.into());
-    schema.insert("dependentRequired".into(), json!(BTreeMap::from([("config", ["operator"])])));
+    let functions = ["aggregate", "aggregator", "process"];
+    schema.insert("dependentRequired".into(), json!(BTreeMap::from(functions.map(|name| (name, ["window"])))));
+    let has = |fields: &[&str]| fields.iter().map(|field| json!({ "required": [field] })).collect::<Vec<_>>();
+    let dependent = json!({
+        "config": { "anyOf": has(&["operator", "aggregator", "process"]) },
+        "window": { "oneOf": has(&functions) },
+    });
+    schema.insert("dependentSchemas".into(), dependent);
 }

@@ -42,6 +42,11 @@ impl Operators {
             ("score@2.1.0", operator(&[], Vec::new())),
             // Makes watermarks.
             ("marks@1.0.0", OperatorDescription::default()),
+            // Parts of window steps.
+            ("spans@1.0.0", OperatorDescription::default()),
+            ("whenever@1.0.0", OperatorDescription::default()),
+            ("median@1.0.0", OperatorDescription::default()),
+            ("report@1.0.0", OperatorDescription::default()),
             // Both names have the same hash in a step `c`.
             (
                 "clash@1.0.0",
