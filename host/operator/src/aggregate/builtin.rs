@@ -45,6 +45,11 @@ impl AggregatesFactory {
         Ok(Self { definition: layout.definition(), declarations, key_field })
     }
 
+    /// Names of the aggregates, in the order of results.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.declarations.iter().map(|declaration| declaration.name.as_str())
+    }
+
     /// An instance.
     ///
     /// # Errors
@@ -155,6 +160,38 @@ impl Aggregates {
                 cell.write_result(output.view, counts, out);
             }
         }
+        Ok(())
+    }
+
+    /// As [`Self::write_members`], of results that are not known: all of them null.
+    pub fn write_unknown(&self, suffix: &str, out: &mut Vec<u8>) {
+        for (at, output) in self.layout.outputs.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&output.name);
+            put_escaped(out, suffix);
+            out.extend_from_slice(b"\":null");
+        }
+    }
+
+    /// Merges an accumulator into another, by itself; into an empty one it is copied.
+    ///
+    /// # Errors
+    /// When one is damaged; nothing is merged.
+    #[inline]
+    pub fn merge_into(&mut self, into: &mut Vec<u8>, other: &[u8]) -> Result<(), OperatorError> {
+        if into.is_empty() {
+            into.extend_from_slice(other);
+            return Ok(());
+        }
+        read(&mut self.cells, Some(into))?;
+        read(&mut self.merged, Some(other))?;
+        for (cell, other) in self.cells.iter_mut().zip(&self.merged) {
+            cell.merge(other);
+        }
+        into.clear();
+        write(&self.cells, into);
         Ok(())
     }
 

@@ -1,33 +1,31 @@
-//! What rolling features need of aggregate functions: record by record, since each event has its own result.
+//! What rolling features need of aggregate functions: each event has its own result, so that they are merged one by
+//! one and not by the column.
 
-use millstream_types::RecordRef;
+use millstream_types::{BytesColumn, RecordBatch};
 
-use crate::OperatorError;
+use crate::{
+    OperatorError,
+    aggregate::{Added, Additions, Aggregates, AggregatesFactory, Aggregation, AggregationFactory},
+};
 
-/// Several aggregate functions over one record after another, all in one accumulator.
+/// Several aggregate functions in one accumulator, which is bytes and never empty.
 ///
-/// Merging must not depend on the order: what is added late joins slices that newer ones follow.
+/// Merging must not depend on the order: a late event joins its slice after newer ones have.
 pub trait RollingFunctions: Send {
-    /// Reads what the functions need of a record.
+    /// The accumulator of each record of a batch by itself.
     ///
     /// # Errors
-    /// Why the record fails; it is not to be added.
-    fn read(&mut self, record: RecordRef<'_>) -> Result<(), String>;
+    /// When the batch as a whole failed.
+    fn singles(&mut self, batch: &RecordBatch) -> Result<Added, OperatorError>;
 
-    /// Adds the record that was read last; an empty accumulator is begun.
-    ///
-    /// # Errors
-    /// When the accumulator is damaged.
-    fn add(&mut self, accumulator: &mut Vec<u8>) -> Result<(), OperatorError>;
-
-    /// Merges `other`, which is not empty, into an accumulator; an empty one is begun.
+    /// Merges an accumulator into another; into an empty one it is copied.
     ///
     /// # Errors
     /// When one is damaged.
-    fn merge(&mut self, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), OperatorError>;
+    fn merge(&mut self, into: &mut Vec<u8>, other: &[u8]) -> Result<(), OperatorError>;
 
-    /// Writes the results as members of a JSON object, `"name_suffix":value`, with commas between them and none
-    /// around; null results where `accumulator` is `None`.
+    /// Appends the results as members of a JSON object, without a comma before or after them:
+    /// `"spend_5m":12.5,"txns_5m":3` with suffix `_5m`. Without an accumulator they are unknown, and null.
     ///
     /// # Errors
     /// When the accumulator is damaged.
@@ -41,8 +39,8 @@ pub trait RollingFunctions: Send {
 
 /// Makes [`RollingFunctions`]. Shared by all workers.
 pub trait RollingAggregates: Send + Sync {
-    /// How many functions there are.
-    fn count(&self) -> usize;
+    /// Names of the aggregates, in the order of members.
+    fn names(&self) -> Vec<String>;
 
     /// What accumulators are made by, as JSON: equal text, same accumulators.
     fn definition(&self) -> &str;
@@ -52,4 +50,44 @@ pub trait RollingAggregates: Send + Sync {
     /// # Errors
     /// [`OperatorError::Setup`] with the reason.
     fn instantiate(&self, step: &str) -> Result<Box<dyn RollingFunctions>, OperatorError>;
+}
+
+impl RollingFunctions for Aggregates {
+    fn singles(&mut self, batch: &RecordBatch) -> Result<Added, OperatorError> {
+        let rows: Vec<u32> = (0..batch.len() as u32).collect();
+        self.add(&Additions { batch, rows: &rows, targets: &rows }, &BytesColumn::nulls(batch.len()))
+    }
+
+    fn merge(&mut self, into: &mut Vec<u8>, other: &[u8]) -> Result<(), OperatorError> {
+        self.merge_into(into, other)
+    }
+
+    fn write_members(
+        &mut self,
+        accumulator: Option<&[u8]>,
+        suffix: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), OperatorError> {
+        match accumulator {
+            Some(_) => Self::write_members(self, accumulator, suffix, out),
+            None => {
+                self.write_unknown(suffix, out);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl RollingAggregates for AggregatesFactory {
+    fn names(&self) -> Vec<String> {
+        Self::names(self).map(str::to_owned).collect()
+    }
+
+    fn definition(&self) -> &str {
+        AggregationFactory::definition(self)
+    }
+
+    fn instantiate(&self, _step: &str) -> Result<Box<dyn RollingFunctions>, OperatorError> {
+        Ok(Box::new(self.make()?))
+    }
 }

@@ -4,7 +4,15 @@
 //! window, for instance `spend_5m` and `txns_7d`.
 
 mod functions;
+mod head;
+mod late;
+mod level;
+mod node;
+mod operator;
 mod spec;
+mod splice;
+mod store;
+mod tree;
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +23,8 @@ pub use spec::{
     MAX_SLICES, RollingError, RollingSpec, RollingWindow, compatible, default_lateness_ms, default_resolution_ms,
 };
 
-use crate::{Operator, OperatorDescription, OperatorError, OperatorFactory};
+use self::operator::{Plan, Rolling, declarations};
+use crate::{Operator, OperatorDescription, OperatorError, OperatorFactory, timer::TimerUse};
 
 /// A rolling step of these windows and aggregates. Its outputs are `main` and `late`.
 ///
@@ -26,16 +35,19 @@ pub fn rolling(
     aggregates: Arc<dyn RollingAggregates>,
 ) -> Result<Arc<dyn OperatorFactory>, RollingError> {
     spec.validate()?;
-    if aggregates.count() == 0 {
-        return Err(RollingError::NoAggregates);
-    }
+    spec.check_members(&aggregates.names())?;
     let definition = spec.definition(aggregates.definition());
-    let description = OperatorDescription { outputs: vec!["main".into(), "late".into()], ..Default::default() };
-    Ok(Arc::new(RollingFactory { spec, aggregates, description, definition }))
+    let description = OperatorDescription {
+        outputs: vec!["main".into(), "late".into()],
+        states: declarations().into(),
+        timers: TimerUse::Exact,
+        ..Default::default()
+    };
+    Ok(Arc::new(RollingFactory { plan: Arc::new(Plan::of(&spec)), aggregates, description, definition }))
 }
 
 struct RollingFactory {
-    spec: RollingSpec,
+    plan: Arc<Plan>,
     aggregates: Arc<dyn RollingAggregates>,
     description: OperatorDescription,
     definition: String,
@@ -65,7 +77,6 @@ impl OperatorFactory for RollingFactory {
     }
 
     fn instantiate(&self, step: &str) -> Result<Box<dyn Operator>, OperatorError> {
-        self.aggregates.instantiate(step)?;
-        Err(OperatorError::Setup(format!("rolling steps of {} windows cannot run yet", self.spec.windows.len())))
+        Ok(Box::new(Rolling::new(Arc::clone(&self.plan), self.aggregates.instantiate(step)?, step)))
     }
 }

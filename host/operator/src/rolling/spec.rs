@@ -2,8 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::tree::heights;
+
 /// The most slices that a window may have, so that a slip of the pen does not fill a disk.
 pub const MAX_SLICES: i64 = 100_000;
+
+/// The most windows of one step: each costs something with every event.
+pub const MAX_WINDOWS: usize = 64;
 
 /// Slices that a window has unless its resolution is given, roughly.
 const USUAL_SLICES: i64 = 60;
@@ -71,6 +76,9 @@ pub enum RollingError {
     /// There are no windows.
     #[error("a rolling step needs at least one window, for instance 5m")]
     NoWindows,
+    /// There are more windows than a step has.
+    #[error("{0} windows are more than {MAX_WINDOWS}, the most that one rolling step has")]
+    TooManyWindows(usize),
     /// Two windows have one name.
     #[error("window {0} is there twice")]
     Twice(String),
@@ -108,6 +116,9 @@ pub enum RollingError {
     /// There are no aggregates.
     #[error("a rolling step needs at least one aggregate, for instance spend: sum(/amount)")]
     NoAggregates,
+    /// Two members would have one name.
+    #[error("two members of the result would be named {0}; rename an aggregate or a window")]
+    SameMember(String),
     /// State that was made by one definition does not serve another.
     #[error("the state was made for {what} {old}, and the step has {new} now")]
     Incompatible {
@@ -152,6 +163,16 @@ pub(super) struct Level {
     pub(super) reach: i64,
     /// Slices that the lateness adds.
     pub(super) late: i64,
+    /// Of the tree of slices; see [`heights`].
+    pub(super) heights: u32,
+}
+
+impl Level {
+    /// The slice of a moment.
+    pub(super) fn slice_of(&self, time_ms: i64) -> i64 {
+        // Validated to be positive.
+        time_ms.div_euclid(self.resolution_ms.max(1))
+    }
 }
 
 impl RollingSpec {
@@ -162,6 +183,9 @@ impl RollingSpec {
     pub fn validate(&self) -> Result<(), RollingError> {
         if self.windows.is_empty() {
             return Err(RollingError::NoWindows);
+        }
+        if self.windows.len() > MAX_WINDOWS {
+            return Err(RollingError::TooManyWindows(self.windows.len()));
         }
         if self.lateness_ms < 0 {
             return Err(RollingError::NegativeLateness(self.lateness_ms));
@@ -188,6 +212,23 @@ impl RollingSpec {
         Ok(())
     }
 
+    /// Checks that aggregates of these names make a member each for each window.
+    pub(super) fn check_members(&self, aggregates: &[String]) -> Result<(), RollingError> {
+        if aggregates.is_empty() {
+            return Err(RollingError::NoAggregates);
+        }
+        let mut members: Vec<String> = Vec::new();
+        for window in &self.windows {
+            members.extend(aggregates.iter().map(|name| format!("{name}_{}", window.name)));
+        }
+        members.sort_unstable();
+        let mut pairs = members.iter().zip(members.iter().skip(1));
+        match pairs.find(|(one, next)| one == next) {
+            Some((twice, _)) => Err(RollingError::SameMember(twice.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// The windows by resolution, finest first.
     pub(super) fn levels(&self) -> Vec<Level> {
         let mut levels: Vec<Level> = Vec::new();
@@ -202,11 +243,16 @@ impl RollingSpec {
                     resolution_ms: window.resolution_ms,
                     windows: vec![(at, slices)],
                     reach: slices,
-                    late: (self.lateness_ms as u64).div_ceil(window.resolution_ms as u64) as i64,
+                    late: self.lateness_ms / window.resolution_ms
+                        + i64::from(self.lateness_ms % window.resolution_ms != 0),
+                    heights: 1,
                 }),
             }
         }
         levels.sort_by_key(|level| level.resolution_ms);
+        for level in &mut levels {
+            level.heights = heights(level.reach + level.late);
+        }
         levels
     }
 
