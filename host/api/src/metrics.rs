@@ -40,7 +40,7 @@ fn pipelines(text: &mut Exposition, views: &[StatusView]) {
         }
     }
     type Read = fn(&StatusView) -> u64;
-    let counters: [(&str, &str, Read); 8] = [
+    let counters: [(&str, &str, Read); 9] = [
         ("records_in_total", "Records read from sources and repartition topics.", |view| view.status.records_in),
         ("bytes_in_total", "Bytes of the records read.", |view| view.status.bytes_in),
         ("records_out_total", "Records given to sinks and repartition topics.", |view| view.status.records_out),
@@ -87,7 +87,7 @@ fn workers(text: &mut Exposition, views: &[StatusView]) {
 
 fn steps(text: &mut Exposition, views: &[StatusView]) {
     type Read = fn(&StepStatus) -> f64;
-    let counters: [(&str, &str, Read); 8] = [
+    let counters: [(&str, &str, Read); 9] = [
         ("records_in_total", "Records that the step was given.", |step| step.records_in as f64),
         ("records_out_total", "Records that the step emitted.", |step| step.records_out as f64),
         ("records_dropped_total", "Records that the step emitted nothing for.", |step| step.records_dropped as f64),
@@ -97,6 +97,7 @@ fn steps(text: &mut Exposition, views: &[StatusView]) {
         }),
         ("batches_total", "Batches that the step was given.", |step| step.batches as f64),
         ("batch_failures_total", "Batches that failed as a whole and were split.", |step| step.batch_failures as f64),
+        ("timers_fired_total", "Timers that fired.", |step| step.timers_fired as f64),
         ("busy_seconds_total", "Time spent in the step's operator, state reads included.", |step| step.busy_seconds),
     ];
     for (name, help, read) in counters {
@@ -176,6 +177,24 @@ fn tasks(text: &mut Exposition, views: &[StatusView]) {
             ("partition", &task.partition.to_string()),
         ];
         text.sample("millstream_task_state_bytes", &labels, task.state_bytes);
+    }
+    let name = "millstream_task_watermark_seconds";
+    text.family(
+        name,
+        "gauge",
+        "Event time that a step of the task has reached, seconds since 1970; none where unknown.",
+    );
+    for (view, task) in tasks() {
+        for (watermark, ms) in task.watermarks.iter().filter_map(|watermark| Some((watermark, watermark.watermark_ms?)))
+        {
+            let labels = [
+                ("pipeline", view.status.pipeline.as_str()),
+                ("stage", &task.stage),
+                ("partition", &task.partition.to_string()),
+                ("step", &watermark.step),
+            ];
+            text.sample(name, &labels, seconds(ms as f64));
+        }
     }
     let name = "millstream_task_restore_remaining";
     text.family(name, "gauge", "Positions of its changelog that a task has still to restore; 0 once it runs.");

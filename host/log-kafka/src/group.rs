@@ -53,6 +53,8 @@ pub(crate) struct GroupConsumer {
     released: Vec<TopicPartition>,
     /// Ends as they were when the partitions were started, until statistics come.
     known_ends: BTreeMap<TopicPartition, i64>,
+    /// Partitions that are paused.
+    held_back: Vec<TopicPartition>,
     /// An error that came while there were records to hand out first.
     pending_error: Option<LogError>,
     served: Instant,
@@ -79,6 +81,7 @@ impl GroupConsumer {
             revoking: Vec::new(),
             released: Vec::new(),
             known_ends: BTreeMap::new(),
+            held_back: Vec::new(),
             pending_error: None,
             served: Instant::now(),
             seek_timeout: config.request_timeout,
@@ -264,11 +267,32 @@ impl GroupConsumer {
         }
     }
 
+    /// Pauses these of the started partitions, and lets the others go on. What the client has fetched of them is dropped and
+    /// fetched again; what was taken from it still comes.
+    pub(crate) fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        let now: Vec<_> = partitions.iter().filter(|partition| self.gather.is_started(partition)).cloned().collect();
+        let was = std::mem::replace(&mut self.held_back, now);
+        let list = |some: &[TopicPartition], but: &[TopicPartition], gather: &Gather| {
+            let changed = some.iter().filter(|at| !but.contains(at) && gather.is_started(at));
+            partition_list(changed.map(|partition| (partition, Offset::Invalid)))
+        };
+        let (paused, resumed) =
+            (list(&self.held_back, &was, &self.gather)?, list(&was, &self.held_back, &self.gather)?);
+        if paused.count() > 0 {
+            self.consumer.pause(&paused).map_err(|error| log_error("cannot pause partitions", &error))?;
+        }
+        if resumed.count() > 0 {
+            self.consumer.resume(&resumed).map_err(|error| log_error("cannot resume partitions", &error))?;
+        }
+        Ok(())
+    }
+
     /// Gives partitions back; with the last one of a revocation the group is answered.
     pub(crate) fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         let was_revoking = !self.revoking.is_empty();
         for partition in partitions {
             self.known_ends.remove(partition);
+            self.held_back.retain(|held| held != partition);
             if self.gather.is_started(partition) {
                 self.gather.stop(partition);
                 self.released.push(partition.clone());

@@ -220,6 +220,11 @@ impl LogSession for KafkaSession {
         self.group.start(partitions, self.spec.start != StartPosition::Earliest)
     }
 
+    fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.alive()?;
+        self.group.hold_back(partitions)
+    }
+
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.group.release(partitions)
     }

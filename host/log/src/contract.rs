@@ -95,6 +95,7 @@ macro_rules! contract_tests {
             positions::a_position_outside_of_the_topic_is_the_users_error,
             positions::reading_goes_on_after_the_committed_position,
             positions::lag_falls_while_reading,
+            positions::partitions_may_be_held_back,
             positions::a_deleted_group_has_no_positions,
             changelogs::a_restore_brings_every_change_in_order,
             changelogs::a_restore_may_begin_in_the_middle,

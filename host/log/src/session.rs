@@ -135,6 +135,13 @@ pub trait LogSession: Send {
     /// [`User`](crate::ErrorKind::User) where a position is outside of the topic: nothing is reset silently.
     fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)]) -> Result<(), LogError>;
 
+    /// Holds these started partitions back: nothing more is read from them until a call without them. Records that
+    /// were fetched before may still come. Started partitions that the call does not name are read.
+    ///
+    /// # Errors
+    /// When the log cannot be reached.
+    fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
+
     /// Answers [`PollEvent::Revoked`] and [`PollEvent::Lost`]: the partitions are no longer used.
     ///
     /// # Errors

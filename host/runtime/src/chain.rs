@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use millstream_connector::SinkWriter;
 use millstream_log::{LogSession, Routing};
-use millstream_operator::{Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot};
+use millstream_operator::{
+    Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot,
+    timer::{DueTimers, FiredTimers, TimeDomain},
+};
 use millstream_pipeline::plan::{OnError, SinkKind, StageIndex, Target};
 use millstream_state::KeyGroups;
 use millstream_types::{RecordBatch, UNKNOWN_WATERMARK};
@@ -27,6 +30,9 @@ pub(crate) struct Instance {
 /// A worker's instances.
 pub(crate) type Instances = BTreeMap<StepId, Instance>;
 
+/// What came of a call: what the operator returned, or the error that it failed with; and the version that did.
+pub(crate) type Called = Result<(Arc<StepVersion>, ProcessOutput), (Arc<StepVersion>, OperatorError)>;
+
 /// For each record of a batch the record of the origin that it came from; `None`: the same.
 type Lineage<'a> = Option<&'a [u32]>;
 
@@ -40,6 +46,8 @@ pub(crate) struct Flow<'a> {
     pub(crate) state: &'a mut StateSlot,
     pub(crate) sinks: &'a mut [Option<Box<dyn SinkWriter>>],
     pub(crate) origin: &'a Origin<'a>,
+    /// The watermark of each step; none where event time does not matter.
+    pub(crate) watermarks: &'a [i64],
     pub(crate) now_ms: i64,
     pub(crate) seed: u64,
     /// Bytes given to the log and to sinks.
@@ -222,14 +230,8 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// Calls the step's instance and keeps its effects on state, or undoes them. The inner error is the
-    /// operator's, the outer one the host's.
-    #[expect(clippy::type_complexity, reason = "two outcomes that both need the version")]
-    fn call(
-        &mut self,
-        id: StepId,
-        batch: &RecordBatch,
-    ) -> Result<Result<(Arc<StepVersion>, ProcessOutput), (Arc<StepVersion>, OperatorError)>, Failure> {
+    /// Calls the step's instance for records, and keeps its effects on state or undoes them.
+    fn call(&mut self, id: StepId, batch: &RecordBatch) -> Result<Called, Failure> {
         let Some(instance) = self.instances.get_mut(&id) else { return Err(Failure::stop("a step has no instance")) };
         let version = instance.version.clone();
         let groups = if version.states.is_empty() { KeyGroups::default() } else { KeyGroups::of(&batch.keys) };
@@ -237,51 +239,90 @@ impl Flow<'_> {
             batch,
             groups: &groups,
             now_ms: self.now_ms,
-            watermark_ms: UNKNOWN_WATERMARK,
+            watermark_ms: self.watermarks.get(id.1).copied().unwrap_or(UNKNOWN_WATERMARK),
             seed: self.seed ^ u64::from(millstream_state::StateId::of(&version.step, "").0),
         };
         if let Some(state) = self.state.as_mut() {
             state.begin_call(self.now_ms);
         }
-        let mut outcome = instance.operator.process(&input, self.state);
-        if let (Ok(output), Some(state)) = (&outcome, self.state.as_mut()) {
-            for change in &output.changes {
-                let Some(handle) = version.states.get(change.state) else {
-                    outcome = Err(OperatorError::Malformed(format!(
-                        "a change of state {}, which it did not declare",
-                        change.state
-                    )));
-                    break;
-                };
-                if let Err(error) = state.put_groups(handle, &groups, &change.groups, &change.values) {
-                    outcome = Err(error.into());
-                    break;
-                }
-            }
-        }
-        match outcome {
+        let outcome = instance.operator.process(&input, self.state);
+        let outcome = outcome.and_then(|output| apply(&version, &groups, output, self.state));
+        self.end_call(id, version, outcome)
+    }
+
+    /// Takes up to `limit` timers of a step that are due at `up_to` and calls the step's instance for them. `None`:
+    /// none is due. Undone, they are due again.
+    ///
+    /// # Errors
+    /// When the host fails.
+    pub(crate) fn call_timers(
+        &mut self,
+        id: StepId,
+        domain: TimeDomain,
+        up_to: i64,
+        limit: usize,
+    ) -> Result<Option<(DueTimers, Called)>, Failure> {
+        let Some(instance) = self.instances.get_mut(&id) else { return Err(Failure::stop("a step has no instance")) };
+        let version = instance.version.clone();
+        let Some(state) = self.state.as_mut() else {
+            return Err(Failure::stop(format!("step {} has timers and no state to keep them in", version.step)));
+        };
+        state.begin_call(self.now_ms);
+        let due = version
+            .timers
+            .take_due(state, domain, up_to, limit)
+            .map_err(|error| Failure::from(error).context(format_args!("timers of step {}", version.step)))?;
+        let Some(first) = due.times.first() else {
+            state.keep_call();
+            return Ok(None);
+        };
+        let groups = if version.states.is_empty() { KeyGroups::default() } else { KeyGroups::of(&due.keys) };
+        let timers = FiredTimers {
+            domain,
+            keys: &due.keys,
+            names: &due.names,
+            times: &due.times,
+            groups: &groups,
+            now_ms: self.now_ms,
+            watermark_ms: self.watermarks.get(id.1).copied().unwrap_or(UNKNOWN_WATERMARK),
+            seed: self.seed ^ u64::from(millstream_state::StateId::of(&version.step, "").0) ^ first.cast_unsigned(),
+        };
+        let outcome = instance.operator.on_timer(&timers, self.state);
+        let outcome = outcome.and_then(|output| apply(&version, &groups, output, self.state));
+        Ok(Some((due, self.end_call(id, version, outcome)?)))
+    }
+
+    /// Keeps or undoes what a call did to state, and replaces an instance that is lost.
+    fn end_call(
+        &mut self,
+        id: StepId,
+        version: Arc<StepVersion>,
+        outcome: Result<ProcessOutput, OperatorError>,
+    ) -> Result<Called, Failure> {
+        let error = match outcome {
             Ok(output) => {
                 if let Some(state) = self.state.as_mut() {
                     state.keep_call();
                 }
-                Ok(Ok((version, output)))
+                return Ok(Ok((version, output)));
             }
-            Err(error) => {
-                if let Some(state) = self.state.as_mut() {
-                    state.undo_call();
-                }
-                if error.is_host_fault() {
-                    return Err(Failure::from(error).context(format_args!("step {}", version.step)));
-                }
-                if error.instance_is_lost() {
-                    instance.operator = version
-                        .factory
-                        .instantiate(&version.step)
-                        .map_err(|error| Failure::from(error).context(format_args!("step {}", version.step)))?;
-                }
-                Ok(Err((version, error)))
-            }
+            Err(error) => error,
+        };
+        if let Some(state) = self.state.as_mut() {
+            state.undo_call();
         }
+        if error.is_host_fault() {
+            return Err(Failure::from(error).context(format_args!("step {}", version.step)));
+        }
+        if error.instance_is_lost()
+            && let Some(instance) = self.instances.get_mut(&id)
+        {
+            instance.operator = version
+                .factory
+                .instantiate(&version.step)
+                .map_err(|error| Failure::from(error).context(format_args!("step {}", version.step)))?;
+        }
+        Ok(Err((version, error)))
     }
 
     fn route(
@@ -324,6 +365,27 @@ impl Flow<'_> {
         }
         Ok(())
     }
+}
+
+/// Applies what an operator returned to state.
+fn apply(
+    version: &StepVersion,
+    groups: &KeyGroups,
+    output: ProcessOutput,
+    state: &mut StateSlot,
+) -> Result<ProcessOutput, OperatorError> {
+    let Some(state) = state.as_mut() else { return Ok(output) };
+    for change in &output.changes {
+        let Some(handle) = version.states.get(change.state) else {
+            return Err(OperatorError::Malformed(format!(
+                "a change of state {}, which it did not declare",
+                change.state
+            )));
+        };
+        state.put_groups(handle, groups, &change.groups, &change.values)?;
+    }
+    version.timers.apply(state, &output.timers)?;
+    Ok(output)
 }
 
 /// Records that neither failed nor became the source of any output.

@@ -99,6 +99,7 @@ impl PipelineHandle {
                 records_dead_lettered: counted.records_dead_lettered.get(),
                 batches: counted.batches.get(),
                 batch_failures: counted.batch_failures.get(),
+                timers_fired: counted.timers_fired.get(),
                 busy_seconds: counted.busy_ns.get() as f64 / 1e9,
                 metrics: counted.guest(),
             })

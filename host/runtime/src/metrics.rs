@@ -39,6 +39,7 @@ pub(crate) struct StepMetrics {
     pub(crate) records_dead_lettered: Counter,
     pub(crate) batches: Counter,
     pub(crate) batch_failures: Counter,
+    pub(crate) timers_fired: Counter,
     pub(crate) busy_ns: Counter,
     pub(crate) guest_metrics_dropped: Counter,
     guest: Mutex<BTreeMap<String, MetricStatus>>,

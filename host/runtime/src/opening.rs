@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, iter::repeat, time::Duration};
 
 use millstream_connector::SinkState;
 use millstream_log::{ErrorKind, LogError, LogSession};
-use millstream_pipeline::plan::{InputKind, Stage};
+use millstream_pipeline::plan::{InputKind, Stage, StageInput};
 use millstream_protocol::Step;
 use millstream_state::{StateError, TaskState};
 use millstream_types::TopicPartition;
@@ -12,9 +12,11 @@ use millstream_types::TopicPartition;
 use crate::{
     Failure, RestoreProgress, RestoredSnapshot, TaskStatus,
     continuity::{Finding, input_of, verdict},
+    event_time::TaskTime,
+    savepoint::MARK,
     shared::{Shared, TaskId},
     snapshots::open_store,
-    task::{Split, Task, TaskInput, input_key, sink_key, source_key},
+    task::{Split, Task, TaskInput, input_key, sink_key, source_key, watermark_key},
     topology::Topology,
 };
 
@@ -63,9 +65,18 @@ impl<'a> Opening<'a> {
             Step::RestoreChangelog => self.restore(shared, session),
             Step::ReadPositions => self.read_positions(shared, session),
             Step::OpenConnectors => self.open_connectors(shared),
-            Step::StartReading => Ok(session.start(&self.task.start_positions())?),
+            Step::StartReading => self.start_reading(shared, session),
             _ => Ok(()),
         }
+    }
+
+    fn start_reading(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
+        let mut positions = self.task.start_positions();
+        if shared.between_stages_only {
+            let mut kinds = self.stage.inputs.iter().map(|input| &input.kind);
+            positions.retain(|_| matches!(kinds.next(), Some(InputKind::Repartition { .. })));
+        }
+        Ok(session.start(&positions)?)
     }
 
     pub(crate) fn finish(mut self, shared: &Shared) -> Result<Task, Failure> {
@@ -128,6 +139,10 @@ impl<'a> Opening<'a> {
     fn check_continuity(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
         let mut findings = Vec::new();
+        if let Some(savepoint) = state.get_runtime(MARK)? {
+            let savepoint = String::from_utf8_lossy(&savepoint).into_owned();
+            findings.push(Finding::HalfRestored { task: self.task.name.clone(), savepoint });
+        }
         let is_empty = state.committed_position().is_none();
         if is_empty && self.task.inputs.iter().any(|input| input.committed.is_some()) {
             // A worker that slept since its restore may have lost the task to another one, which has committed.
@@ -161,6 +176,14 @@ impl<'a> Opening<'a> {
             None => BTreeMap::new(),
         };
         let stored_at = |key: Vec<u8>| stored.get(&key).map(Vec::as_slice);
+        if let Some(reach) = self.topology.reach.get(self.id.0.0) {
+            // One that cannot be read is as good as none: watermarks come again.
+            let heard = |input: &StageInput| {
+                let stored = stored_at(watermark_key(input.kind.topic()));
+                stored.and_then(|stored| serde_json::from_slice(stored).ok()).unwrap_or_default()
+            };
+            self.task.time = TaskTime::new(&self.stage.inputs, reach, shared.now(), heard);
+        }
         let sources = self.topology.sources.get(self.id.0.0).into_iter().flatten();
         for ((spec, input), source) in self.stage.inputs.iter().zip(&mut self.task.inputs).zip(sources) {
             debug_assert_eq!(source.is_some(), matches!(spec.kind, InputKind::Connector { .. }));
@@ -168,7 +191,7 @@ impl<'a> Opening<'a> {
             let reader = source
                 .open(partition, stored_at(source_key(&spec.name)))
                 .map_err(|error| Failure::from(error).context(format_args!("source {}", spec.name)))?;
-            input.split = Some(Split { reader, idle_until: None, finished: false });
+            input.split = Some(Split { reader, idle_until: None, held_back: false, finished: false });
         }
         let connectors = self.topology.sinks.get(self.id.0.0).into_iter().flatten();
         for (sink, connector) in self.stage.sinks.iter().zip(connectors) {

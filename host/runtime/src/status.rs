@@ -124,6 +124,8 @@ pub struct StepStatus {
     pub batches: u64,
     /// Batches that failed as a whole and were split.
     pub batch_failures: u64,
+    /// Timers that fired.
+    pub timers_fired: u64,
     /// Time spent in it, state reads included, seconds.
     pub busy_seconds: f64,
     /// The operator's own metrics.
@@ -192,6 +194,8 @@ pub struct TaskStatus {
     pub lag: BTreeMap<String, i64>,
     /// Bytes of its state, in memory and on disk.
     pub state_bytes: u64,
+    /// How far event time is for each step, where it matters.
+    pub watermarks: Vec<WatermarkStatus>,
     /// All of its bounded input is read and committed.
     pub finished: bool,
     /// The last snapshot that this host took of its state.
@@ -200,6 +204,18 @@ pub struct TaskStatus {
     pub restoring: Option<RestoreProgress>,
     /// How its restore went; `None` until it is done.
     pub restored: Option<RestoreProgress>,
+}
+
+/// How far event time is for a step of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WatermarkStatus {
+    /// The step.
+    pub step: String,
+    /// Its watermark, milliseconds since 1970: no record with this timestamp or an earlier one is expected any more.
+    /// `None`: it is not known yet.
+    pub watermark_ms: Option<i64>,
+    /// The input that holds it back: a source, or a task (`stage/partition`) before the shuffle. `None`: all are idle.
+    pub slowest: Option<String>,
 }
 
 /// A standby as it is now: the state of another host's task, kept up to date on this one.

@@ -76,8 +76,9 @@ impl Worker {
                 }
             }
             Step::AppendDeltas => {
+                let now_ms = self.shared.host.clock.now_ms();
                 for task in dirty {
-                    round.changes += task.append_delta(&self.topology, session)?;
+                    round.changes += task.append_delta(&self.topology, session, now_ms)?;
                 }
             }
             Step::CommitLog if round.is_dirty => {

@@ -1,15 +1,16 @@
 //! A task: one stage on one partition, with its state, positions, readers and sinks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use millstream_connector::{CommitKind, SinkWriter, SplitReader};
-use millstream_log::{LogSession, StateDelta};
+use millstream_log::{LogSession, Routing, StateDelta};
 use millstream_operator::StateSlot;
 use millstream_state::StateError;
 use millstream_types::TopicPartition;
 
 use crate::{
-    Failure, RestoreProgress, TaskStatus,
+    Failure, RestoreProgress, TaskStatus, WatermarkStatus,
+    event_time::{Notice, TaskTime},
     shared::{Shared, TaskId},
     snapshots::TaskSnapshots,
     standby::Ownership,
@@ -33,6 +34,8 @@ pub(crate) struct Task {
     pub(crate) ownership: Option<Ownership>,
     pub(crate) changelog: Option<TopicPartition>,
     pub(crate) inputs: Vec<TaskInput>,
+    /// How far event time is.
+    pub(crate) time: TaskTime,
     /// For each sink of the stage its writer; `None` for topics.
     pub(crate) sinks: Vec<Option<Box<dyn SinkWriter>>>,
     /// Something happened since the last commit.
@@ -59,6 +62,8 @@ pub(crate) struct Split {
     pub(crate) reader: Box<dyn SplitReader>,
     /// Not to be asked before.
     pub(crate) idle_until: Option<Duration>,
+    /// Not to be asked while it is too far ahead of others.
+    pub(crate) held_back: bool,
     pub(crate) finished: bool,
 }
 
@@ -72,6 +77,7 @@ impl Task {
             ownership: None,
             changelog,
             inputs,
+            time: TaskTime::default(),
             sinks: Vec::new(),
             dirty: false,
             restored: None,
@@ -176,8 +182,14 @@ impl Task {
     ///
     /// # Errors
     /// When the log refuses.
-    pub(crate) fn append_delta(&mut self, topology: &Topology, session: &mut dyn LogSession) -> Result<usize, Failure> {
+    pub(crate) fn append_delta(
+        &mut self,
+        topology: &Topology,
+        session: &mut dyn LogSession,
+        now_ms: i64,
+    ) -> Result<usize, Failure> {
         let Some(stage) = topology.plan.stages.get(self.id.0.0) else { return Ok(0) };
+        self.append_watermarks(topology, session, now_ms)?;
         for (spec, input) in stage.inputs.iter().zip(&self.inputs) {
             match (&input.split, &mut self.state) {
                 (Some(split), Some(state)) => {
@@ -200,6 +212,38 @@ impl Task {
             session.append_changelog(changelog, &StateDelta { keys, values })?;
         }
         Ok(changes)
+    }
+
+    /// Tells the tasks behind shuffles how far event time is, where that is new, and keeps in the state what the
+    /// task itself knows of it.
+    fn append_watermarks(
+        &mut self,
+        topology: &Topology,
+        session: &mut dyn LogSession,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        let (stage, partition) = self.id;
+        let (Some(spec), Some(reach)) = (topology.plan.stages.get(stage.0), topology.reach.get(stage.0)) else {
+            return Ok(());
+        };
+        let name: Arc<str> = spec.name.as_str().into();
+        for (place, mark) in self.time.take_untold() {
+            let Some(shuffle) = reach.shuffles.get(place) else { continue };
+            let Some(kind) = topology.input(shuffle.stage, shuffle.input) else { continue };
+            let record = Notice::new(name.clone(), partition, mark).record(now_ms);
+            let record = record.map_err(|error| Failure::stop(format!("a watermark cannot be written: {error}")))?;
+            for reader in 0..topology.partitions.get(shuffle.stage.0).copied().unwrap_or(0) {
+                session.append(kind.topic(), Routing::To(reader), &record)?;
+            }
+        }
+        let Some(state) = &mut self.state else { return Ok(()) };
+        for (input, lasting) in self.time.lasting() {
+            let Some(input) = self.inputs.get(input).filter(|_| !lasting.is_empty()) else { continue };
+            let bytes = serde_json::to_vec(&lasting)
+                .map_err(|error| Failure::stop(format!("a watermark cannot be recorded: {error}")))?;
+            state.put_runtime(&watermark_key(&input.partition.topic), Some(&bytes));
+        }
+        Ok(())
     }
 
     /// The positions to commit: those of topics of which something was processed.
@@ -284,6 +328,16 @@ impl Task {
         self.inputs.iter().all(|input| input.split.as_ref().is_some_and(|split| split.finished))
     }
 
+    fn watermarks(&self, topology: &Topology) -> Vec<WatermarkStatus> {
+        let at = self.id.0.0;
+        let (Some(stage), Some(reach)) = (topology.plan.stages.get(at), topology.reach.get(at)) else {
+            return Vec::new();
+        };
+        let steps: Vec<&str> = stage.steps.iter().map(|step| step.name.as_str()).collect();
+        let inputs: Vec<&str> = stage.inputs.iter().map(|input| input.name.as_str()).collect();
+        self.time.status(&steps, &inputs, reach)
+    }
+
     /// The task as it is, for the status.
     pub(crate) fn status(&self, topology: &Topology, worker: usize, lag: &[(TopicPartition, i64)]) -> TaskStatus {
         let lag_of = |partition: &TopicPartition| lag.iter().find(|(of, _)| of == partition).map(|(_, lag)| *lag);
@@ -301,6 +355,7 @@ impl Task {
             state_bytes: self.state.as_ref().map_or(0, |state| state.size_bytes()),
             finished: !self.dirty && self.finished(),
             snapshot: self.snapshots.last(),
+            watermarks: self.watermarks(topology),
             restoring: None,
             restored: self.restored.clone(),
         }
@@ -310,6 +365,11 @@ impl Task {
 /// Says that a position of this topic's partition was committed with the state.
 pub(crate) fn input_key(topic: &str) -> Vec<u8> {
     format!("input/{topic}").into_bytes()
+}
+
+/// What was known of event time when the task was committed.
+pub(crate) fn watermark_key(topic: &str) -> Vec<u8> {
+    format!("watermark/{topic}").into_bytes()
 }
 
 pub(crate) fn source_key(name: &str) -> Vec<u8> {
@@ -322,7 +382,7 @@ pub(crate) fn sink_key(name: &str, key: &[u8]) -> Vec<u8> {
     [b"sink/", name.as_bytes(), slash, key].concat()
 }
 
-fn operator_key(step: &str) -> Vec<u8> {
+pub(crate) fn operator_key(step: &str) -> Vec<u8> {
     format!("operator/{step}").into_bytes()
 }
 

@@ -7,13 +7,17 @@ use millstream_connector::{Sink, Source, open_sink, open_source};
 use millstream_log::TopicSpec;
 use millstream_pipeline::plan::{InputKind, Plan, SinkKind, StageIndex, Target};
 
-use crate::{Failure, Host, continuity};
+use crate::{Failure, Host, continuity, event_time::StageReach};
 
 /// A plan with everything that running it needs to know.
 pub(crate) struct Topology {
     pub(crate) plan: Plan,
     /// Tasks of each stage.
     pub(crate) partitions: Vec<u32>,
+    /// For each stage what its inputs reach; empty where event time does not matter.
+    pub(crate) reach: Vec<StageReach>,
+    /// A source says how far a partition may be ahead of others.
+    pub(crate) is_aligned: bool,
     /// For each stage and input the connector, where it is one.
     pub(crate) sources: Vec<Vec<Option<Arc<dyn Source>>>>,
     /// For each stage and sink the connector, where it is one.
@@ -53,6 +57,8 @@ impl Topology {
     pub(crate) fn count(plan: Plan, host: &Host) -> Result<Self, Failure> {
         let mut topology = Self {
             partitions: Vec::with_capacity(plan.stages.len()),
+            reach: Vec::new(),
+            is_aligned: false,
             sources: Vec::new(),
             sinks: Vec::new(),
             subscriptions: Vec::new(),
@@ -60,7 +66,22 @@ impl Topology {
             plan,
         };
         topology.count_partitions(host)?;
+        if topology.plan.event_time {
+            topology.reach = StageReach::of_plan(&topology.plan, &topology.partitions);
+            let is_aligned = topology.inputs().any(|kind| match kind {
+                InputKind::Topic { watermarks, .. } | InputKind::Connector { watermarks, .. } => {
+                    watermarks.align.is_some()
+                }
+                InputKind::Repartition { .. } => false,
+            });
+            topology.is_aligned = is_aligned;
+        }
         Ok(topology)
+    }
+
+    /// What an input of a stage is.
+    pub(crate) fn input(&self, stage: StageIndex, input: usize) -> Option<&InputKind> {
+        Some(&self.plan.stages.get(stage.0)?.inputs.get(input)?.kind)
     }
 
     /// Tasks of all stages together.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use millstream_operator::{OperatorDescription, OperatorFactory, builtin};
+use millstream_operator::{OperatorDescription, OperatorFactory, builtin, timer::Timers};
 use millstream_pipeline::plan::{OnError, PlannedStep, StageIndex, StepLogic, Target};
 use millstream_state::{StateDeclaration, StateHandle, StateKind};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ pub(crate) struct StepVersion {
     pub(crate) step: String,
     pub(crate) factory: Arc<dyn OperatorFactory>,
     pub(crate) states: Vec<StateHandle>,
+    pub(crate) timers: Timers,
     /// For each output of this version's description, who gets its records.
     pub(crate) routes: Vec<Vec<Target>>,
     pub(crate) on_error: OnError,
@@ -32,6 +33,7 @@ impl StepVersion {
                 .map_err(|reason| StartError::Operator { step: step.name.clone(), reason })?,
             StepLogic::Filter(expression) => builtin::filter(expression).map_err(|error| refused(error.to_string()))?,
             StepLogic::Map(fields) => builtin::map(&fields.0).map_err(|error| refused(error.to_string()))?,
+            StepLogic::Window(_) | StepLogic::Rolling(_) => return Err(refused("it is being wired".into())),
             StepLogic::Rekey { path } => builtin::rekey(path).map_err(|error| refused(error.to_string()))?,
         };
         Ok(Self::new(step, factory))
@@ -48,7 +50,8 @@ impl StepVersion {
             .map(|name| targets.get(name.as_str()).map_or_else(Vec::new, |targets| (*targets).clone()))
             .collect();
         let states = description.states.iter().map(|state| StateHandle::new(&step.name, state)).collect();
-        Self { step: step.name.clone(), factory, states, routes, on_error: step.on_error }
+        let timers = Timers::new(&step.name, description.timers);
+        Self { step: step.name.clone(), factory, states, timers, routes, on_error: step.on_error }
     }
 
     /// The operator's name for people: `score@1.0.0`, or `built-in`.
@@ -84,7 +87,7 @@ pub(crate) struct StateRecord {
 }
 
 impl StateRecord {
-    fn of(state: &StateDeclaration) -> Self {
+    pub(crate) fn of(state: &StateDeclaration) -> Self {
         let kind = match state.kind {
             StateKind::Value => "value",
             StateKind::Map => "map",

@@ -19,6 +19,7 @@ use crate::{
     Failure,
     chain::{Flow, Instance, Instances},
     dead_letter::{Origin, Places},
+    event_time::take_notices,
     shared::{Control, Shared, SwapOrder, TaskId},
     task::Task,
     topology::Topology,
@@ -53,6 +54,8 @@ pub(crate) struct Worker {
     /// When the first record since the last commit was processed.
     pub(crate) uncommitted_since: Option<Duration>,
     pub(crate) uncommitted_bytes: usize,
+    /// Partitions that are too far ahead of others.
+    pub(crate) held_back: Vec<TopicPartition>,
     status_written: Duration,
     swept: Duration,
 }
@@ -91,6 +94,7 @@ impl Worker {
             swaps: Vec::new(),
             uncommitted_since: None,
             uncommitted_bytes: 0,
+            held_back: Vec::new(),
             status_written: now,
             swept: now,
         };
@@ -99,6 +103,7 @@ impl Worker {
             worker.shared.tasks.lock().retain(|_, status| status.worker != index);
         }
         worker.tasks.clear();
+        worker.shared.slowest_sources.lock().remove(&index);
         let closed = worker.session.close();
         outcome?;
         closed.map_err(Failure::from)
@@ -127,6 +132,9 @@ impl Worker {
                 self.take_steps(Occasion::CommitDue, &[])?;
             }
             let wait = self.read_splits()?;
+            self.keep_time()?;
+            self.align()?;
+            let wait = self.until_next_timer(wait)?;
             match self.session.poll(wait) {
                 Ok(event) => self.handle(event)?,
                 Err(error) if self.shared.host.rules.after_poll(error.kind) == Recovery::Again => {
@@ -161,7 +169,7 @@ impl Worker {
         }
     }
 
-    fn commit_is_due(&self) -> bool {
+    pub(crate) fn commit_is_due(&self) -> bool {
         let settings = &self.topology.plan.settings;
         !self.swaps.is_empty()
             || self.uncommitted_bytes >= settings.commit_bytes
@@ -231,10 +239,16 @@ impl Worker {
     }
 
     fn process_fetched(&mut self, fetched: Fetched) -> Result<(), Failure> {
-        let Fetched { partition, mut batch, offsets, next_offset } = fetched;
+        let Fetched { partition, mut batch, mut offsets, next_offset } = fetched;
         let topology = self.topology.clone();
         let Some(readers) = topology.readers.get(&partition.topic) else {
             return Err(Failure::stop(format!("records came from {partition}, which nobody reads")));
+        };
+        let first = offsets.first().copied().unwrap_or(0);
+        let notices = match readers.first().and_then(|&(stage, input)| topology.input(stage, input)) {
+            Some(InputKind::Repartition { .. }) => take_notices(&mut batch, &mut offsets)
+                .map_err(|reason| Failure::stop(format!("{partition} after offset {first}: {reason}")))?,
+            _ => Vec::new(),
         };
         self.shared.metrics.records_in.add(batch.len() as u64);
         self.shared.metrics.bytes_in.add(batch.byte_size() as u64);
@@ -247,12 +261,18 @@ impl Worker {
                 _ => Vec::new(),
             };
             let origin = Origin { partition: &partition, batch: &batch, places: Places::Offsets(&offsets) };
-            self.process((stage, partition.partition), input, &origin, &failed, offsets.first().copied().unwrap_or(0))?;
-            if let Some(input) =
-                self.tasks.get_mut(&(stage, partition.partition)).and_then(|task| task.inputs.get_mut(input))
-            {
-                input.position = Some(next_offset);
+            let id = (stage, partition.partition);
+            self.process(id, input, &origin, &failed, first)?;
+            let now = self.shared.now();
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.time.observe(input, &batch.timestamps, now);
+                task.time.hear(input, &notices);
+                task.inputs.get_mut(input).into_iter().for_each(|input| input.position = Some(next_offset));
             }
+        }
+        // Only now, since it may commit, and all who read the partition must be at one position then.
+        for &(stage, _) in readers {
+            self.advance_time((stage, partition.partition))?;
         }
         Ok(())
     }
@@ -260,6 +280,9 @@ impl Worker {
     /// Reads every split that is ready once, and returns how long the log may be waited for.
     fn read_splits(&mut self) -> Result<Duration, Failure> {
         let mut wait = self.patience();
+        if self.shared.between_stages_only {
+            return Ok(wait);
+        }
         let settings = &self.topology.plan.settings;
         let (max_records, max_bytes) = (settings.batch_records, settings.batch_bytes);
         let now = self.shared.now();
@@ -268,7 +291,7 @@ impl Worker {
             let id = task.id;
             for (index, input) in task.inputs.iter_mut().enumerate() {
                 let Some(split) = &mut input.split else { continue };
-                if split.finished {
+                if split.finished || split.held_back {
                     continue;
                 }
                 if let Some(until) = split.idle_until {
@@ -289,6 +312,7 @@ impl Worker {
                     }
                     SourceRead::Finished => {
                         split.finished = true;
+                        task.time.finish(index);
                         task.dirty = true;
                         self.uncommitted_since.get_or_insert(now);
                     }
@@ -297,6 +321,9 @@ impl Worker {
         }
         for (id, input, partition, batch) in read {
             self.process_split(id, input, &partition, &batch)?;
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.time.observe(input, &batch.timestamps, now);
+            }
         }
         Ok(wait)
     }
@@ -337,26 +364,11 @@ impl Worker {
     ) -> Result<(), Failure> {
         let topology = self.topology.clone();
         let shared = self.shared.clone();
-        let (Some(task), Some(spec)) =
-            (self.tasks.get_mut(&id), topology.plan.stages.get(id.0.0).and_then(|stage| stage.inputs.get(input)))
-        else {
-            return Err(Failure::stop(format!("records came from {}, whose task is not open", origin.partition)));
+        let Some(spec) = topology.plan.stages.get(id.0.0).and_then(|stage| stage.inputs.get(input)) else {
+            return Err(Failure::stop(format!("records came from {}, which nobody reads", origin.partition)));
         };
-        task.dirty = true;
-        let mut flow = Flow {
-            stage: id.0,
-            topology: &topology,
-            shared: &shared,
-            session: self.session.as_mut(),
-            instances: &mut self.instances,
-            state: &mut task.state,
-            sinks: &mut task.sinks,
-            origin,
-            now_ms: shared.host.clock.now_ms(),
-            seed: batch_seed(origin.partition, seed),
-            appended_bytes: 0,
-            dead_letters: RecordBatch::default(),
-        };
+        let seed = batch_seed(origin.partition, seed);
+        let mut flow = self.flow(id, &topology, &shared, origin, seed)?;
         if failed.is_empty() {
             flow.deliver(&spec.targets, origin.batch, None)?;
         } else {
@@ -371,7 +383,42 @@ impl Worker {
         }
         self.uncommitted_bytes += flow.finish()? + origin.batch.byte_size();
         self.uncommitted_since.get_or_insert_with(|| shared.now());
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.dirty = true;
+        }
         Ok(())
+    }
+
+    /// The way of a batch of `origin` through the stage of a task.
+    ///
+    /// # Errors
+    /// When the task is not open.
+    pub(crate) fn flow<'a>(
+        &'a mut self,
+        id: TaskId,
+        topology: &'a Topology,
+        shared: &'a Shared,
+        origin: &'a Origin<'a>,
+        seed: u64,
+    ) -> Result<Flow<'a>, Failure> {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return Err(Failure::stop(format!("records came from {}, whose task is not open", origin.partition)));
+        };
+        Ok(Flow {
+            stage: id.0,
+            topology,
+            shared,
+            session: self.session.as_mut(),
+            instances: &mut self.instances,
+            state: &mut task.state,
+            sinks: &mut task.sinks,
+            origin,
+            watermarks: task.time.steps(),
+            now_ms: shared.host.clock.now_ms(),
+            seed,
+            appended_bytes: 0,
+            dead_letters: RecordBatch::default(),
+        })
     }
 
     pub(crate) fn write_status(&mut self) {
@@ -402,7 +449,7 @@ fn session_spec(index: usize, shared: &Shared, topology: &Topology) -> SessionSp
 }
 
 /// The seed of a batch's randomness: the same whenever the same batch is processed again. 64-bit FNV-1a.
-fn batch_seed(partition: &TopicPartition, first: i64) -> u64 {
+pub(crate) fn batch_seed(partition: &TopicPartition, first: i64) -> u64 {
     let bytes = partition.topic.bytes().chain(partition.partition.to_le_bytes()).chain(first.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -71,9 +71,6 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
     {
         reasons.push(Refusal::Contradiction(format!("its configuration schema is not JSON: {error}")));
     }
-    if described.timers {
-        reasons.push(Refusal::Unsupported("timers".into()));
-    }
     if !described.reads.is_empty() || !described.writes.is_empty() {
         reasons.push(Refusal::Unsupported("typed fields (`reads` and `writes`)".into()));
     }
@@ -86,6 +83,6 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
         reads: Vec::new(),
         writes: Vec::new(),
         config_schema: described.config_schema,
-        timers: TimerUse::None,
+        timers: if described.timers { TimerUse::Named } else { TimerUse::None },
     })
 }

@@ -12,7 +12,7 @@ use crate::{
     failure,
     generated::{
         Operator,
-        exports::millstream::operator::processor::{BatchInput, BatchOutput, Description},
+        exports::millstream::operator::processor::{BatchInput, BatchOutput, Description, FiredTimers},
     },
     guest::{DeclaredState, GuestData},
     guest_log::{GuestLog, cut},
@@ -149,17 +149,35 @@ impl Instance {
         now_ms: i64,
         seed: u64,
     ) -> Result<BatchOutput, OperatorError> {
+        let deadline = self.begin_batch(now_ms, seed);
+        let result = self.guest.millstream_operator_processor().call_process(&mut self.store, input);
+        answer(self.ended(result, deadline)?)
+    }
+
+    /// Hands over timers that fired, as [`Self::process`] does records.
+    pub(crate) fn on_timer(
+        &mut self,
+        timers: FiredTimers<'_>,
+        now_ms: i64,
+        seed: u64,
+    ) -> Result<BatchOutput, OperatorError> {
+        let deadline = self.begin_batch(now_ms, seed);
+        let result = self.guest.millstream_operator_processor().call_on_timer(&mut self.store, timers);
+        answer(self.ended(result, deadline)?)
+    }
+
+    fn begin_batch(&mut self, now_ms: i64, seed: u64) -> Duration {
         let deadline = self.limits.batch_deadline;
         self.begin_call(deadline);
         let data = self.store.data_mut();
         data.now_ms = now_ms;
         data.random = Randomness::seeded(seed);
-        let result = self.guest.millstream_operator_processor().call_process(&mut self.store, input);
-        match self.ended(result, deadline)? {
-            Ok(output) => Ok(output),
-            Err(reason) => Err(OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned())),
-        }
+        deadline
     }
+}
+
+fn answer(result: Result<BatchOutput, String>) -> Result<BatchOutput, OperatorError> {
+    result.map_err(|reason| OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned()))
 }
 
 impl Drop for Instance {

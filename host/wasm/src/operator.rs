@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
-use millstream_operator::{Operator, OperatorError, ProcessInput, ProcessOutput, StateSlot};
-use millstream_state::StateError;
+use millstream_operator::{
+    Operator, OperatorError, ProcessInput, ProcessOutput, StateSlot,
+    timer::{FiredTimers, TimeDomain, TimerUse},
+};
+use millstream_state::{KeyGroups, StateError};
 use millstream_types::BytesColumn;
 
 use crate::{
     Limits, Plugin, columns, description,
-    generated::exports::millstream::operator::processor::BatchInput,
+    generated::{
+        exports::millstream::operator::processor::{
+            BatchInput, BatchOutput, FiredTimers as GuestTimers, TimeDomain as GuestDomain,
+        },
+        millstream::operator::types::BytesColumnParam,
+    },
     instance::{Identity, Instance},
     output::{self, Expected},
 };
@@ -55,7 +63,7 @@ impl WasmOperator {
         Ok(instance)
     }
 
-    fn prefetch(&self, input: &ProcessInput<'_>, state: &mut StateSlot) -> Result<Vec<BytesColumn>, OperatorError> {
+    fn prefetch(&self, groups: &KeyGroups, state: &mut StateSlot) -> Result<Vec<BytesColumn>, OperatorError> {
         if self.prefetched.is_empty() {
             return Ok(Vec::new());
         }
@@ -63,38 +71,42 @@ impl WasmOperator {
             return Err(StateError::Misuse("no state was lent to a stateful operator".into()).into());
         };
         let handles = self.prefetched.iter().filter_map(|&index| self.identity.states.get(index));
-        handles.map(|state| Ok(task.get_groups(&state.handle, input.groups)?)).collect()
+        handles.map(|state| Ok(task.get_groups(&state.handle, groups)?)).collect()
     }
-}
 
-impl Operator for WasmOperator {
-    fn process(&mut self, input: &ProcessInput<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
-        let prefetched = self.prefetch(input, state)?;
+    /// Calls the guest for `rows` records or timers with these distinct keys, and checks what comes back.
+    fn call(
+        &mut self,
+        rows: usize,
+        groups: &KeyGroups,
+        state: &mut StateSlot,
+        call: impl FnOnce(&mut Instance, &Grouped<'_>) -> Result<BatchOutput, OperatorError>,
+    ) -> Result<ProcessOutput, OperatorError> {
+        let prefetched = self.prefetch(groups, state)?;
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => self.start()?,
         };
-
-        let grouped = !prefetched.is_empty();
+        let is_grouped = !prefetched.is_empty();
         let no_keys = BytesColumn::default();
         let states: Vec<_> = prefetched.iter().map(columns::lower).collect();
-        let batch = BatchInput {
-            batch: columns::lower_batch(input.batch),
-            groups: if grouped { bytemuck::cast_slice(&input.groups.group_of) } else { &[] },
-            group_keys: columns::lower(if grouped { &input.groups.keys } else { &no_keys }),
+        let grouped = Grouped {
+            groups: if is_grouped { bytemuck::cast_slice(&groups.group_of) } else { &[] },
+            keys: columns::lower(if is_grouped { &groups.keys } else { &no_keys }),
             states: &states,
-            watermark: input.watermark_ms,
         };
 
         instance.data_mut().state = state.take();
-        let result = instance.process(batch, input.now_ms, input.seed);
+        let result = call(&mut instance, &grouped);
         *state = instance.data_mut().state.take();
 
         let result = result.and_then(|output| {
+            let description = self.plugin.description();
             let expected = Expected {
-                records: input.batch.len(),
-                groups: if grouped { input.groups.len() } else { 0 },
-                outputs: self.plugin.description().outputs.len(),
+                records: rows,
+                groups: if is_grouped { groups.len() } else { 0 },
+                outputs: description.outputs.len(),
+                timers: description.timers != TimerUse::None,
                 prefetched: &self.prefetched,
                 limits: &self.limits,
             };
@@ -108,5 +120,46 @@ impl Operator for WasmOperator {
             self.instance = Some(instance);
         }
         result
+    }
+}
+
+/// The distinct keys of a call and their prefetched states; all empty where nothing is prefetched.
+struct Grouped<'a> {
+    groups: &'a [u8],
+    keys: BytesColumnParam<'a>,
+    states: &'a [BytesColumnParam<'a>],
+}
+
+impl Operator for WasmOperator {
+    fn process(&mut self, input: &ProcessInput<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
+        self.call(input.batch.len(), input.groups, state, |instance, grouped| {
+            let batch = BatchInput {
+                batch: columns::lower_batch(input.batch),
+                groups: grouped.groups,
+                group_keys: grouped.keys,
+                states: grouped.states,
+                watermark: input.watermark_ms,
+            };
+            instance.process(batch, input.now_ms, input.seed)
+        })
+    }
+
+    fn on_timer(&mut self, timers: &FiredTimers<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
+        self.call(timers.len(), timers.groups, state, |instance, grouped| {
+            let fired = GuestTimers {
+                domain: match timers.domain {
+                    TimeDomain::Event => GuestDomain::Event,
+                    TimeDomain::Processing => GuestDomain::Processing,
+                },
+                keys: columns::lower(timers.keys),
+                names: columns::lower(timers.names),
+                times: bytemuck::cast_slice(timers.times),
+                groups: grouped.groups,
+                group_keys: grouped.keys,
+                states: grouped.states,
+                watermark: timers.watermark_ms,
+            };
+            instance.on_timer(fired, timers.now_ms, timers.seed)
+        })
     }
 }

@@ -1,12 +1,16 @@
 //! What a guest returned, checked.
 
-use millstream_operator::{OperatorError, OutputBatch, ProcessOutput, RecordFailure, StateChange};
+use millstream_operator::{
+    OperatorError, OutputBatch, ProcessOutput, RecordFailure, StateChange,
+    timer::{TimeDomain, TimerChanges},
+};
 
 use crate::{
     Limits,
     columns::{lift, lift_batch, u32s},
     generated::exports::millstream::operator::processor::{
-        BatchOutput, FailureColumn, OutputBatch as GuestBatch, StateChange as GuestChange,
+        BatchOutput, FailureColumn, OutputBatch as GuestBatch, StateChange as GuestChange, TimeDomain as GuestDomain,
+        TimerChanges as GuestTimers,
     },
     guest_log::cut,
 };
@@ -22,6 +26,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) groups: usize,
     /// Declared outputs.
     pub(crate) outputs: usize,
+    /// Whether it declares timers.
+    pub(crate) timers: bool,
     /// Indices of the prefetched states among the declared ones.
     pub(crate) prefetched: &'a [usize],
     pub(crate) limits: &'a Limits,
@@ -33,18 +39,17 @@ fn malformed<T>(what: impl std::fmt::Display) -> Result<T, OperatorError> {
 
 /// Checks everything of `output` and takes it over. Metrics are not part of it.
 pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<ProcessOutput, OperatorError> {
-    if !output.timers.is_empty() {
-        return malformed("timers, which it did not declare");
-    }
     let failures = failures(output.failures, expected.records)?;
     let outputs = outputs(output.outputs, &failures, expected)?;
     let changes = changes(output.changes, expected)?;
+    let timers = timers(output.timers, expected)?;
     let bytes = outputs.iter().map(|output| output.batch.byte_size()).sum::<usize>()
-        + changes.iter().map(|change| change.values.byte_size()).sum::<usize>();
+        + changes.iter().map(|change| change.values.byte_size()).sum::<usize>()
+        + timers.iter().map(|change| change.keys.byte_size() + change.names.byte_size()).sum::<usize>();
     if bytes > expected.limits.output_bytes {
         return Err(OperatorError::LimitExceeded(format!("{} output bytes a batch", expected.limits.output_bytes)));
     }
-    Ok(ProcessOutput { outputs, changes, failures, ..ProcessOutput::default() })
+    Ok(ProcessOutput { outputs, changes, timers, failures, ..ProcessOutput::default() })
 }
 
 fn failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>, OperatorError> {
@@ -149,6 +154,36 @@ fn changes(changes: Vec<GuestChange>, expected: &Expected<'_>) -> Result<Vec<Sta
         }
     }
     Ok(checked)
+}
+
+fn timers(changes: Vec<GuestTimers>, expected: &Expected<'_>) -> Result<Vec<TimerChanges>, OperatorError> {
+    if !changes.is_empty() && !expected.timers {
+        return malformed("timers, which it did not declare");
+    }
+    let rows = changes.iter().map(|change| change.times.len() / 8).sum::<usize>();
+    if rows > expected.limits.output_records {
+        return Err(OperatorError::LimitExceeded(format!("{} timers a batch", expected.limits.output_records)));
+    }
+    changes.into_iter().map(timer_changes).collect()
+}
+
+fn timer_changes(change: GuestTimers) -> Result<TimerChanges, OperatorError> {
+    let (times, rest) = change.times.as_chunks::<8>();
+    if !rest.is_empty() {
+        return malformed(format_args!("{} bytes of times of timers", change.times.len()));
+    }
+    let times: Vec<i64> = times.iter().map(|time| i64::from_le_bytes(*time)).collect();
+    let column = |name: &str, column| match lift(column, times.len()) {
+        Ok(column) if column.null_count() == 0 => Ok(column),
+        Ok(_) => malformed(format_args!("timers with null {name}")),
+        Err(error) => malformed(format_args!("broken {name} of timers: {error}")),
+    };
+    let domain = match change.domain {
+        GuestDomain::Event => TimeDomain::Event,
+        GuestDomain::Processing => TimeDomain::Processing,
+    };
+    let (keys, names) = (column("keys", change.keys)?, column("names", change.names)?);
+    Ok(TimerChanges { domain, keys, names, times, delete: false })
 }
 
 fn check_groups(groups: &[u32], known: usize) -> Result<(), OperatorError> {

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use millstream_checkpoint::Desired;
-use millstream_runtime::{CommitStatus, PipelineStatus, RestoreProgress, StandbyStatus, TaskStatus, WorkerStatus};
+use millstream_runtime::{
+    CommitStatus, PipelineStatus, RestoreProgress, StandbyStatus, TaskStatus, WatermarkStatus, WorkerStatus,
+};
 
 use super::*;
 
@@ -23,6 +25,7 @@ fn view() -> StatusView {
         records_dead_lettered: 0,
         batches: 2,
         batch_failures: 0,
+        timers_fired: 0,
         busy_seconds: 0.25,
         metrics,
     };
@@ -42,6 +45,10 @@ fn view() -> StatusView {
             ..RestoreProgress::default()
         }),
         restored: None,
+        watermarks: vec![
+            WatermarkStatus { step: "score".into(), watermark_ms: Some(1500), slowest: Some("payments".into()) },
+            WatermarkStatus { step: "later".into(), watermark_ms: None, slowest: None },
+        ],
     };
     let standby = StandbyStatus {
         stage: "velocity".into(),

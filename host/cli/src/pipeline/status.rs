@@ -115,6 +115,7 @@ fn print(status: &Value) -> Result<()> {
         output::line("")?;
         tasks.print()?;
     }
+    watermarks(status)?;
     let mut standbys = Table::new(&["standby of", "partition", "behind", "state", ""]);
     for standby in items(status, "standbys") {
         let position = standby.get("position").and_then(Value::as_i64);
@@ -132,4 +133,39 @@ fn print(status: &Value) -> Result<()> {
         standbys.print()?;
     }
     Ok(())
+}
+
+/// For each step the task whose watermark is the earliest, and what holds it back.
+fn watermarks(status: &Value) -> Result<()> {
+    let mut slowest: Vec<(&Value, &Value)> = Vec::new();
+    for task in items(status, "tasks") {
+        for watermark in items(task, "watermarks") {
+            match slowest.iter_mut().find(|(_, known)| text(known, "step") == text(watermark, "step")) {
+                Some(known) if at(watermark) < at(known.1) => *known = (task, watermark),
+                Some(_) => {}
+                None => slowest.push((task, watermark)),
+            }
+        }
+    }
+    if slowest.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["step", "watermark", "task", "held back by"]);
+    for (task, watermark) in slowest {
+        let time = match at(watermark) {
+            None => "unknown".into(),
+            Some(i64::MAX) => "end of input".into(),
+            Some(ms) => jiff::Timestamp::from_millisecond(ms).map_or_else(|_| format!("{ms} ms"), |at| at.to_string()),
+        };
+        let by = watermark.get("slowest").and_then(Value::as_str).unwrap_or("nothing: all idle");
+        let task = format!("{}/{}", text(task, "stage"), number(task, "partition"));
+        table.row([text(watermark, "step").into(), time, task, by.into()]);
+    }
+    output::line("")?;
+    table.print()
+}
+
+/// A watermark, milliseconds; `None`: unknown, which is the earliest.
+fn at(watermark: &Value) -> Option<i64> {
+    watermark.get("watermark_ms").and_then(Value::as_i64)
 }

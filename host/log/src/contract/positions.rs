@@ -117,6 +117,29 @@ pub fn lag_falls_while_reading(factory: Factory<'_>) {
     });
 }
 
+/// A partition that is held back brings nothing until it is not, and then everything.
+pub fn partitions_may_be_held_back(factory: Factory<'_>) {
+    let log = factory().open();
+    let topic = create(&*log, "input", 2);
+    let mut worker = Worker::open(&*log, &spec(&unique("group"), "a", &[&topic])).join(2);
+    let slow = TopicPartition::new(topic.as_str(), 0);
+    worker.session.hold_back(std::slice::from_ref(&slow)).expect("held back");
+    for partition in [0, 1] {
+        let batch = record(None, Some("first"), 1000);
+        produce(&*log, &topic, Routing::To(partition), &batch);
+    }
+    worker.read(1);
+    assert!(!worker.step(QUIET).expect("sound"), "partition 0 is held back");
+    assert_eq!(worker.seen.iter().map(|seen| seen.partition).collect::<Vec<_>>(), [1]);
+    worker.session.hold_back(&[]).expect("nothing held back");
+    worker.read(2);
+    assert_eq!(worker.seen.iter().map(|seen| seen.partition).collect::<Vec<_>>(), [1, 0]);
+    worker.session.hold_back(&[slow.clone(), TopicPartition::new(topic.as_str(), 7)]).expect("unknown ones do no harm");
+    worker.session.hold_back(&[]).expect("nothing held back");
+    produce(&*log, &topic, Routing::To(0), &record(None, Some("second"), 1000));
+    worker.read(3);
+}
+
 /// A group is deleted when it has no members, and its positions with it.
 pub fn a_deleted_group_has_no_positions(factory: Factory<'_>) {
     let log = factory().open();

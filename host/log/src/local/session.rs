@@ -27,6 +27,8 @@ pub(super) struct LocalSession<S: Storage> {
     spec: SessionSpec,
     limits: FetchLimits,
     cursors: Vec<Cursor<S::Partition>>,
+    /// Partitions that nothing is read from for now.
+    held_back: Vec<TopicPartition>,
     /// Which cursor has the next turn.
     turn: usize,
     outbox: Outbox<S>,
@@ -46,6 +48,7 @@ impl<S: Storage> LocalSession<S> {
             spec,
             limits,
             cursors: Vec::new(),
+            held_back: Vec::new(),
             turn: 0,
             outbox: Outbox::default(),
             deltas: Vec::new(),
@@ -114,6 +117,9 @@ impl<S: Storage> LocalSession<S> {
         for step in 0..count {
             let index = (self.turn + step) % count;
             let Some(cursor) = self.cursors.get_mut(index) else { continue };
+            if self.held_back.contains(cursor.partition.id()) {
+                continue;
+            }
             if let Some(fetched) = cursor.fetch(self.limits)? {
                 self.turn = index + 1;
                 return Ok(Some(PollEvent::Batch(fetched)));
@@ -191,6 +197,11 @@ impl<S: Storage> LogSession for LocalSession<S> {
         }
         self.cursors.retain(|cursor| !partitions.iter().any(|(id, _)| id == cursor.partition.id()));
         self.cursors.extend(started);
+        Ok(())
+    }
+
+    fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.held_back = partitions.to_vec();
         Ok(())
     }
 

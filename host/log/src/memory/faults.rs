@@ -146,6 +146,10 @@ impl LogSession for FaultySession {
         self.session()?.start(partitions)
     }
 
+    fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.session()?.hold_back(partitions)
+    }
+
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.session()?.release(partitions)
     }

@@ -31,6 +31,8 @@ pub(super) struct SimulatedSession {
     /// `None`: at least once.
     producer: Option<Producer>,
     cursors: Vec<Cursor>,
+    /// Partitions that nothing is read from for now.
+    held_back: Vec<TopicPartition>,
     /// Which cursor has the next turn.
     turn: usize,
     /// Assigned and not released.
@@ -73,6 +75,7 @@ impl SimulatedSession {
             member,
             producer,
             cursors: Vec::new(),
+            held_back: Vec::new(),
             turn: 0,
             held: BTreeSet::new(),
             revoking: BTreeSet::new(),
@@ -157,6 +160,9 @@ impl SimulatedSession {
         for step in 0..count {
             let index = (self.turn + step) % count;
             let Some(cursor) = self.cursors.get_mut(index) else { continue };
+            if self.held_back.contains(&cursor.at) {
+                continue;
+            }
             if let Some(fetched) = broker.fetch(cursor, limits)? {
                 self.turn = index + 1;
                 return Ok(Some(PollEvent::Batch(fetched)));
@@ -276,6 +282,11 @@ impl LogSession for SimulatedSession {
             session.cursors.extend(started);
             Ok(())
         })
+    }
+
+    fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.held_back = partitions.to_vec();
+        Ok(())
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {

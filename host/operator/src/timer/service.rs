@@ -54,6 +54,11 @@ impl Timers {
         }
     }
 
+    /// Whether there may be any.
+    pub fn are_used(&self) -> bool {
+        self.usage != TimerUse::None
+    }
+
     /// The states that timers are kept in, as an operator with this use would declare them.
     pub fn declarations(usage: TimerUse) -> Vec<StateDeclaration> {
         let kinds: &[&str] = match usage {
