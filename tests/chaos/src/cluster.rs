@@ -218,6 +218,7 @@ impl Cluster {
             self.broker.as_ref().is_some_and(|broker| !broker.runs() || self.hosts.iter().any(Host::is_cut_off));
         let host = self.host(number)?;
         let (name, leaving) = (host.name.clone(), std::mem::take(&mut host.leaving));
+        let took = host.asked_at.take().filter(|_| leaving).map(|asked| asked.elapsed());
         let killed_itself = host.armed.take() == Some(Deed::Kill) && status.signal().is_some();
         self.journal.note(format_args!("{name} ended: {status}"))?;
         if killed_itself {
@@ -227,6 +228,9 @@ impl Cluster {
         if leaving {
             // What it could not commit is somebody else's; being killed by itself is not an order.
             ensure!(status.code().is_some(), "{name} was asked to end and crashed: {status}");
+            let took = took.unwrap_or_default();
+            self.journal.slowest_stop = self.journal.slowest_stop.max(took);
+            self.journal.note(format_args!("{name} took {:.1} s to end", took.as_secs_f64()))?;
             return Ok(());
         }
         if status.code() == Some(UNREACHABLE) {

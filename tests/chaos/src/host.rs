@@ -70,6 +70,8 @@ pub struct Host {
     pub frozen: Option<Instant>,
     /// It was asked to end.
     pub leaving: bool,
+    /// When.
+    pub asked_at: Option<Instant>,
     /// When it is started again after it found no broker.
     pub again_at: Option<Instant>,
     /// Its way to the broker.
@@ -121,6 +123,7 @@ impl Host {
             member: false,
             frozen: None,
             leaving: false,
+            asked_at: None,
             again_at: None,
             link,
             was_full: false,
@@ -235,7 +238,7 @@ impl Host {
     /// # Errors
     /// When it cannot be asked.
     pub fn ask_to_leave(&mut self) -> Result<()> {
-        self.leaving = true;
+        (self.leaving, self.asked_at) = (true, Some(Instant::now()));
         self.signal("TERM")
     }
 

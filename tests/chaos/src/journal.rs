@@ -99,6 +99,8 @@ counts! {
 pub struct Journal {
     /// What was done since the round began.
     pub counts: Counts,
+    /// The longest time in this round from SIGTERM to the end of a host.
+    pub slowest_stop: Duration,
     file: File,
     began: Instant,
 }
@@ -109,7 +111,12 @@ impl Journal {
     /// # Errors
     /// When it cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
-        Ok(Self { counts: Counts::default(), file: File::create(path)?, began: Instant::now() })
+        Ok(Self {
+            counts: Counts::default(),
+            slowest_stop: Duration::ZERO,
+            file: File::create(path)?,
+            began: Instant::now(),
+        })
     }
 
     /// Writes a line.

@@ -42,6 +42,8 @@ pub struct Round {
     pub counts: Counts,
     /// From the end of the troubles until everything had come out, seconds.
     pub drain_seconds: f64,
+    /// The longest time from SIGTERM to the end of a host, seconds.
+    pub slowest_stop_seconds: f64,
     /// What was found.
     #[serde(flatten)]
     pub findings: Findings,
@@ -59,7 +61,7 @@ pub fn run(
     rate: u64,
     ledger: &mut Ledger,
 ) -> Result<Round> {
-    cluster.journal.counts = Counts::default();
+    (cluster.journal.counts, cluster.journal.slowest_stop) = (Counts::default(), Duration::ZERO);
     cluster.journal.note(format_args!("round {number}, seed {seed}"))?;
     let (before, files_before, spoiled_before) =
         (ledger.next, archive::read(&cluster.store)?.files, cluster.store.spoiled());
@@ -85,8 +87,9 @@ pub fn run(
     findings.add_wrong_files(&came.archive.faults);
     let counts = cluster.journal.counts.clone();
     let (records, written) = (came.input.len() as u64, ledger.next - before);
+    let slowest_stop_seconds = cluster.journal.slowest_stop.as_secs_f64();
     cluster.journal.note(format_args!("verified {records} records: {findings:?}"))?;
-    Ok(Round { round: number, seed, records, written, counts, drain_seconds, findings })
+    Ok(Round { round: number, seed, records, written, counts, drain_seconds, slowest_stop_seconds, findings })
 }
 
 /// A trouble that is going on; the one that ends first is the greatest.

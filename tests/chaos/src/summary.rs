@@ -33,6 +33,8 @@ pub struct Summary {
     pub wrong_files: u64,
     /// The longest time from the end of a round's troubles until everything had come out.
     pub slowest_drain_seconds: f64,
+    /// The longest time from SIGTERM to the end of a host.
+    pub slowest_stop_seconds: f64,
     /// What was done.
     #[serde(flatten)]
     pub counts: Counts,
@@ -52,6 +54,7 @@ impl Summary {
         self.foreign += round.findings.foreign;
         self.wrong_files += round.findings.wrong_files;
         self.slowest_drain_seconds = self.slowest_drain_seconds.max(round.drain_seconds);
+        self.slowest_stop_seconds = self.slowest_stop_seconds.max(round.slowest_stop_seconds);
         self.counts += &round.counts;
     }
 
@@ -60,7 +63,7 @@ impl Summary {
         let rounds = if self.rounds == 1 { "round" } else { "rounds" };
         format!(
             "{} {rounds} on the {} log, seed {}, {} records in {} s: {} lost, {} duplicated, {} out of order, {} state \
-             differences, {} foreign, {} wrong files; {}; slowest drain {:.1} s",
+             differences, {} foreign, {} wrong files; {}; slowest drain {:.1} s, slowest stop {:.1} s",
             self.rounds,
             self.log,
             self.seed,
@@ -74,6 +77,7 @@ impl Summary {
             self.wrong_files,
             self.counts.named().join(", "),
             self.slowest_drain_seconds,
+            self.slowest_stop_seconds,
         )
     }
 }
