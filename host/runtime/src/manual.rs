@@ -9,7 +9,7 @@ use millstream_operator::OperatorFactory;
 use millstream_pipeline::plan::Plan;
 
 use crate::{
-    Failure, Host, PipelineState, StartError, StartOptions, SwapError, handle,
+    Failure, Host, PipelineState, StandbyStatus, StartError, StartOptions, SwapError, handle,
     shared::Shared,
     standby::{self, Standbys},
     supervisor, swap,
@@ -61,6 +61,16 @@ impl ManualPipeline {
         standby::run(Standbys::new(self.shared.clone(), self.topology.clone()), &self.shared, || {
             self.shared.is_stopping()
         });
+    }
+
+    /// The tasks that it follows now.
+    pub fn standbys(&self) -> Vec<StandbyStatus> {
+        self.shared.standby_status.lock().clone()
+    }
+
+    /// How many stores its workers took over from its standbys.
+    pub fn hand_overs(&self) -> u64 {
+        self.shared.standbys.hand_overs()
     }
 
     /// Tells every worker to commit and leave.

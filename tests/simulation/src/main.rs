@@ -52,6 +52,7 @@ struct Sum {
     expulsions: u64,
     waits: u64,
     swaps: u64,
+    hand_overs: u64,
     failed: Vec<(u64, String)>,
 }
 
@@ -68,6 +69,7 @@ impl Sum {
         self.expulsions += report.expulsions;
         self.waits += report.waits;
         self.swaps += report.swaps;
+        self.hand_overs += report.hand_overs;
         if let Some(violation) = &report.violation {
             self.failed.push((report.seed, violation.reason.clone()));
         }
@@ -137,13 +139,13 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             "runs": sum.runs, "failed": sum.failed.len(), "records": sum.records, "commits": sum.commits,
             "worker_crashes": sum.crashes, "host_crashes": sum.host_crashes, "stalls": sum.stalls,
             "lost_messages": sum.lost, "fenced": sum.fenced, "expulsions": sum.expulsions, "waits": sum.waits,
-            "swaps": sum.swaps, "seconds": took.as_secs_f64(), "first_failed_seed": first,
+            "swaps": sum.swaps, "hand_overs": sum.hand_overs, "seconds": took.as_secs_f64(), "first_failed_seed": first,
         });
         println!("{result}");
     } else {
         println!(
             "{} runs in {:.1} s: {} records, {} commits, {} workers and {} hosts crashed, {} stood still, {} messages \
-             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps",
+             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps, {} standbys took over",
             sum.runs,
             took.as_secs_f64(),
             sum.records,
@@ -155,7 +157,8 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             sum.expulsions,
             sum.fenced,
             sum.waits,
-            sum.swaps
+            sum.swaps,
+            sum.hand_overs
         );
         println!("{} failed", sum.failed.len());
     }

@@ -343,6 +343,10 @@ impl Clock for Scheduler {
     fn monotonic(&self) -> Duration {
         Duration::from_micros(self.inner.lock().now_us as u64)
     }
+
+    fn sleep(&self, duration: Duration) {
+        self.sleep(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+    }
 }
 
 impl Hooks for Scheduler {

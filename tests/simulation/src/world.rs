@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -16,7 +16,7 @@ use millstream_log::{
 };
 use millstream_pipeline::plan::Plan;
 use millstream_protocol::{Recovery, Rules, SnapshotPace};
-use millstream_runtime::{Host, LocalFiles, ManualPipeline, OperatorResolver, Snapshots};
+use millstream_runtime::{Failure, Host, LocalFiles, ManualPipeline, OperatorResolver, Snapshots};
 use millstream_state::CacheBudget;
 use millstream_types::OperatorRef;
 use parking_lot::Mutex;
@@ -46,6 +46,7 @@ steps:
   by-user: { from: in, LOGIC }
   by-shop: { from: by-user, key: /shop, operator: totals@1.0.0 }
 sinks: { first: { from: by-user, topic: first }, second: { from: by-shop, topic: second } }
+standby: STANDBYS
 commit: { interval: 500ms }
 batch: { records: 4 }
 ";
@@ -89,6 +90,10 @@ pub struct Report {
     pub waits: u64,
     /// Swaps that were ordered.
     pub swaps: u64,
+    /// Tasks that hosts followed, each counted whenever the director looked.
+    pub followed: u64,
+    /// Stores that went from a standby to a worker.
+    pub hand_overs: u64,
     /// How often the turn went from one to another.
     pub turns: u64,
     /// The same for the same run.
@@ -111,13 +116,15 @@ struct World {
     shelf: Shelf,
     is_ending: AtomicBool,
     swaps: AtomicUsize,
+    followed: AtomicUsize,
+    hand_overs: AtomicU64,
 }
 
 /// A host: what outlives its process, and the process.
 struct SimulatedHost {
     disk: Arc<Disk>,
     process: Mutex<Option<ManualPipeline>>,
-    /// Worker threads that run in the process.
+    /// Threads of workers and standbys that run in the process.
     running: AtomicUsize,
 }
 
@@ -149,6 +156,9 @@ pub fn run(seed: u64, options: &Options) -> Report {
     report.waits = counts.waits_for_positions + counts.waits_for_changelogs;
     report.faults = scheduler.counts();
     report.swaps = world.swaps.load(Ordering::Relaxed) as u64;
+    report.followed = world.followed.load(Ordering::Relaxed) as u64;
+    let at_the_end: u64 = world.processes().map(|process| process.hand_overs()).sum();
+    report.hand_overs = world.hand_overs.load(Ordering::Relaxed) + at_the_end;
     report.turns = scheduler.turns();
     report.digest = scheduler.digest();
     report.trace = scheduler.trace();
@@ -169,7 +179,8 @@ fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &S
     }
     let first_counts = random.random_bool(0.6);
     let logic = if first_counts { "operator: totals@1.0.0" } else { "filter: /amount >= 0" };
-    let pipeline = PIPELINE.replace("LOGIC", logic);
+    let standbys = if random.random_bool(0.5) { 0 } else { random.random_range(1..3) };
+    let pipeline = PIPELINE.replace("LOGIC", logic).replace("STANDBYS", &standbys.to_string());
     let spec = millstream_pipeline::parse("simulation.yaml", &pipeline).map_err(|error| anyhow::anyhow!("{error}"))?;
     let plan = millstream_pipeline::plan(&spec, &Operators).map_err(|error| anyhow::anyhow!("{error}"))?;
     let hosts = (0..random.random_range(1..4)).map(|_| SimulatedHost {
@@ -188,6 +199,8 @@ fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &S
         shelf: Shelf::default(),
         is_ending: AtomicBool::new(false),
         swaps: AtomicUsize::new(0),
+        followed: AtomicUsize::new(0),
+        hand_overs: AtomicU64::new(0),
     };
     for host in 0..world.hosts.len() {
         world.boot(host)?;
@@ -214,7 +227,12 @@ fn act<'w>(world: &'w World, input: &'w [Record]) {
         };
         for host in 0..world.hosts.len() {
             for worker in 0..world.workers {
-                actor(format!("{host}-{worker}"), Some(host), Box::new(move || world.work(host, worker)));
+                let run = move |process: &ManualPipeline| process.run_worker(worker);
+                actor(format!("{host}-{worker}"), Some(host), Box::new(move || world.work(host, run)));
+            }
+            if world.plan.settings.standby > 0 {
+                let run = |process: &ManualPipeline| Ok(process.run_standbys());
+                actor(format!("{host}-standby"), Some(host), Box::new(move || world.work(host, run)));
             }
         }
         actor("producer".into(), None, Box::new(move || world.produce(input)));
@@ -253,8 +271,8 @@ impl World {
         Ok(())
     }
 
-    /// A worker of a host: it runs, dies, and begins again.
-    fn work(&self, host: usize, worker: usize) {
+    /// A worker of a host, or its standbys: it runs, dies, and begins again.
+    fn work(&self, host: usize, run: impl Fn(&ManualPipeline) -> Result<(), Failure>) {
         let Some(place) = self.hosts.get(host) else { return };
         loop {
             // The process may be down, or take its workers with it at the next call.
@@ -269,7 +287,7 @@ impl World {
             };
             self.scheduler.absolve();
             place.running.fetch_add(1, Ordering::Relaxed);
-            let outcome = catch_unwind(AssertUnwindSafe(|| process.run_worker(worker)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(&process)));
             drop(process);
             place.running.fetch_sub(1, Ordering::Relaxed);
             let pause = match outcome {
@@ -278,7 +296,9 @@ impl World {
                     self.scheduler.note(|| format!("ends: {} ({:?})", failure.reason, failure.kind));
                     match self.rules.after_step(failure.kind) {
                         Recovery::Stop => {
-                            return self.scheduler.give_up(format!("worker {host}-{worker} stops: {}", failure.reason));
+                            return self
+                                .scheduler
+                                .give_up(format!("a worker of host {host} stops: {}", failure.reason));
                         }
                         Recovery::Restart => 200,
                         Recovery::Rejoin | Recovery::Again => 0,
@@ -286,7 +306,8 @@ impl World {
                 }
                 Err(panic) if panic.is::<Crash>() => {
                     if self.scheduler.take_host_crash(host) {
-                        place.process.lock().take();
+                        let ended = place.process.lock().take();
+                        self.hand_overs.fetch_add(ended.map_or(0, |process| process.hand_overs()), Ordering::Relaxed);
                         self.scheduler.doom(host);
                     }
                     10
@@ -328,6 +349,7 @@ impl World {
             self.scheduler.sleep(pause);
             passed += pause;
             self.revive(false);
+            self.count_standbys();
             if passed >= swap_at {
                 version += 1;
                 swap_at = passed + 500 + self.scheduler.below(10_000) as i64;
@@ -366,6 +388,12 @@ impl World {
             }
         }
         none_down
+    }
+
+    fn count_standbys(&self) {
+        let follows =
+            |process: ManualPipeline| process.standbys().iter().filter(|task| task.position.is_some()).count();
+        self.followed.fetch_add(self.processes().map(follows).sum(), Ordering::Relaxed);
     }
 
     fn swap(&self, version: u64) {

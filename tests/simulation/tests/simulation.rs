@@ -64,6 +64,8 @@ fn runs_meet_with_every_kind_of_fault() {
     assert!(sum(|report| report.fenced) > 0, "zombies are fenced");
     assert!(sum(|report| report.waits) > 0, "open transactions are waited for");
     assert!(sum(|report| report.swaps) > 0, "operators are swapped");
+    assert!(sum(|report| report.followed) > 0, "hosts follow tasks of others");
+    assert!(sum(|report| report.hand_overs) > 0, "standbys take over");
 }
 
 fn assert_found(options: &Options, what: &str) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::follower::Follower;
-use crate::shared::TaskId;
+use crate::{metrics::Counter, shared::TaskId};
 
 /// The hand-over of stores between workers and the standby. A store is open once in a process, so that whoever wants
 /// it takes it out of its slot. A worker always gets it: the standby lays it back after each batch and never takes
@@ -23,6 +23,7 @@ use crate::shared::TaskId;
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     slots: Mutex<BTreeMap<TaskId, Slot>>,
+    hand_overs: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +67,10 @@ impl Slots {
         loop {
             let taken = self.slots.lock().get_mut(&id).map(|slot| std::mem::take(&mut slot.store));
             match taken {
-                Some(Store::Parked(follower)) => return (ownership, Some(follower)),
+                Some(Store::Parked(follower)) => {
+                    self.hand_overs.add(1);
+                    return (ownership, Some(follower));
+                }
                 Some(Store::Taken) => self.set(id, Store::Taken),
                 Some(Store::Nothing) | None => return (ownership, None),
             }
@@ -76,6 +80,11 @@ impl Slots {
 
     fn set(&self, id: TaskId, store: Store) {
         self.slots.lock().entry(id).or_default().store = store;
+    }
+
+    /// How many stores went from the standby to a worker.
+    pub(crate) fn hand_overs(&self) -> u64 {
+        self.hand_overs.get()
     }
 
     /// The tasks that workers of this host have.
