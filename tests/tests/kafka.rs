@@ -154,6 +154,63 @@ fn swaps_and_crashes_on_kafka_lose_and_double_nothing() -> Result<()> {
     Ok(())
 }
 
+/// The most changes that a host may replay of tasks that it followed: a second and a half of the load.
+const TAIL: u64 = 3_000;
+
+/// A host of its own, with the registry of all.
+fn host(directory: &Path, name: &str, bootstrap: &str) -> Result<Server> {
+    let config = directory.join(format!("{name}.yaml"));
+    std::fs::write(&config, format!("host-id: {name}\n"))?;
+    let text = |path: &Path| path.display().to_string();
+    let arguments = vec!["--config".into(), text(&config), "--registry".into(), text(&directory.join("registry"))];
+    Server::start(&directory.join(name), &ServerOptions { kafka: Some(bootstrap.into()), arguments })
+}
+
+#[test]
+fn a_host_that_follows_takes_over_a_killed_one_with_almost_nothing_to_replay() -> Result<()> {
+    let Some(bootstrap) = broker() else { return Ok(()) };
+    let name = fresh("standby")?;
+    let directory = tempfile::tempdir()?;
+    let first = host(directory.path(), "host-a", &bootstrap)?;
+    let (generator, fraud) = pipelines(&name, Some(2_000));
+    for (operator, file) in
+        [("parse-payment@1.0.0", "parse_payment"), ("velocity@1.0.0", "velocity"), ("score@1.0.0", "score_v1")]
+    {
+        first.push(operator, &fraud_operator(file)?)?;
+    }
+    first.create_topic(&format!("{name}-payments"), 1)?;
+    first.launch(&name, &format!("{fraud}standby: 1\nworkers: 1\n"))?;
+    let second = host(directory.path(), "host-b", &bootstrap)?;
+    let of = |server: &Server, what: &str| -> Result<Vec<Value>> {
+        Ok(server.status(&name)?[what].as_array().cloned().unwrap_or_default())
+    };
+    let velocities = |tasks: Vec<Value>| tasks.into_iter().filter(|task| task["stage"] == "velocity");
+    first.until("both hosts have two tasks", || {
+        Ok([&first, &second].into_iter().all(|server| {
+            of(server, "tasks")
+                .is_ok_and(|tasks| velocities(tasks).filter(|task| !task["restored"].is_null()).count() == 2)
+        }))
+    })?;
+    second.until("the second follows the tasks of the first", || Ok(of(&second, "standbys")?.len() == 2))?;
+    let own: Vec<u64> = velocities(of(&second, "tasks")?).filter_map(|task| task["partition"].as_u64()).collect();
+    second.launch(&format!("{name}-made"), &generator)?;
+    let topic = format!("{name}-scores");
+    second.until("much is scored", || Ok(second.record_count(&topic)? > 12_000))?;
+    let standbys = of(&second, "standbys")?;
+    let followed: u64 = standbys.iter().filter_map(|standby| standby["records"].as_u64()).sum();
+    ensure!(followed > TAIL && standbys.iter().all(|standby| standby["problem"].is_null()), "{standbys:?}");
+    first.kill()?;
+    let taken = || -> Result<Vec<Value>> {
+        let tasks = velocities(of(&second, "tasks")?).filter(|task| !task["restored"].is_null());
+        Ok(tasks.filter(|task| task["partition"].as_u64().is_some_and(|number| !own.contains(&number))).collect())
+    };
+    second.until("the second has all tasks", || Ok(taken()?.len() == 2))?;
+    let replayed: u64 = taken()?.iter().filter_map(|task| task["restored"]["records"].as_u64()).sum();
+    ensure!(replayed < TAIL, "{replayed} changes were replayed, and {followed} had been followed: {:?}", taken()?);
+    eprintln!("{replayed} changes were replayed at the takeover; {followed} had been followed");
+    check_once(&scores(&second, &name)?)
+}
+
 #[test]
 fn a_broker_that_is_not_there_is_named() -> Result<()> {
     let data = tempfile::tempdir()?;
