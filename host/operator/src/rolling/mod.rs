@@ -80,3 +80,6 @@ impl OperatorFactory for RollingFactory {
         Ok(Box::new(Rolling::new(Arc::clone(&self.plan), self.aggregates.instantiate(step)?, step)))
     }
 }
+
+#[cfg(test)]
+mod tests;

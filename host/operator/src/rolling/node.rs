@@ -170,8 +170,8 @@ mod tests {
         assert_eq!(entries.next().expect("whole"), None);
         for cut in [1, 2, 3, 5, 6] {
             let mut entries = Entries::of(&node[..cut], 0);
-            let read = |entries: &mut Entries<'_>| entries.next().and_then(|_| entries.next());
-            assert!(read(&mut entries).is_err(), "{cut}");
+            let both = [entries.next().is_err(), entries.next().is_err()];
+            assert!(both.contains(&true), "{cut}");
         }
     }
 }

@@ -14,7 +14,7 @@ pub const MAX_WINDOWS: usize = 64;
 const USUAL_SLICES: i64 = 60;
 
 /// Lengths of slices that people expect, milliseconds: divisors of minutes, hours and days.
-const NICE_MS: [i64; 26] = {
+const NICE_MS: [i64; 27] = {
     const SECOND: i64 = 1000;
     const MINUTE: i64 = 60 * SECOND;
     const HOUR: i64 = 60 * MINUTE;
@@ -45,6 +45,7 @@ const NICE_MS: [i64; 26] = {
         12 * HOUR,
         DAY,
         2 * DAY,
+        5 * DAY,
         7 * DAY,
     ]
 };

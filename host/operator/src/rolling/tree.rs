@@ -127,13 +127,12 @@ impl Tree<'_> {
         self.spine.changed = true;
         let before = self.current;
         self.current = next;
-        let pruned = before.saturating_sub(self.keep).saturating_sub(1);
-        let expired = next.saturating_sub(self.keep).saturating_sub(1);
-        if expired >= before {
+        let (pruned, expired) = (before.saturating_sub(self.keep), next.saturating_sub(self.keep));
+        if before < expired {
             return self.clear(before, pruned);
         }
         self.close(partial, before)?;
-        if index_of(expired.saturating_add(1), 0) != index_of(pruned.saturating_add(1), 0) {
+        if index_of(pruned, 0) != index_of(expired, 0) {
             self.prune(pruned, expired)?;
         }
         Ok(())
@@ -198,17 +197,17 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Deletes the nodes whose last slice is at most `expired`, which has been done up to `pruned`.
+    /// Deletes the nodes whose last slice is before `expired`; those before `pruned` are.
     fn prune(&mut self, pruned: i64, expired: i64) -> Result<(), OperatorError> {
         let top = self.top();
         for (distance, index) in self.stored_tops() {
             let first = first_in(index, top);
-            if first > expired {
+            if first >= expired {
                 break;
             }
             let node = self.store.get(top, index)?.ok_or_else(damaged)?;
             self.prune_children(&node, first, top, pruned, expired)?;
-            if last_of(first, top) <= expired {
+            if last_of(first, top) < expired {
                 self.store.put(top, index, None)?;
                 self.spine.tops &= !(1 << distance);
             }
@@ -235,11 +234,11 @@ impl Tree<'_> {
         let Some(child) = height.checked_sub(1) else { return Ok(()) };
         let mut entries = Entries::of(node, first);
         while let Some(entry) = entries.next()? {
-            if entry.slice > expired {
+            if entry.slice >= expired {
                 break;
             }
             let last = entry.last(height);
-            if entry.single || last <= pruned {
+            if entry.single || last < pruned {
                 continue;
             }
             let index = index_of(entry.slice, child);
@@ -247,7 +246,7 @@ impl Tree<'_> {
                 let node = self.store.get(child, index)?.ok_or_else(damaged)?;
                 self.prune_children(&node, entry.slice, child, pruned, expired)?;
             }
-            if last <= expired {
+            if last < expired {
                 self.store.put(child, index, None)?;
             }
         }

@@ -1,0 +1,49 @@
+//! What rolling features take: rows, and bytes of deltas.
+
+use super::harness::{Harness, spec, step};
+
+/// The windows of the fraud example.
+fn usual() -> crate::rolling::RollingSpec {
+    let hour = 3_600_000;
+    spec(&[("5m", 300_000, 5_000), ("1h", hour, 60_000), ("7d", 7 * 24 * hour, 2 * hour)], 300_000)
+}
+
+/// Runs one key with an event each `every_ms`, a commit after each; bytes of deltas an event once windows are full, and
+/// the most rows.
+fn run(every_ms: i64, events: i64) -> (f64, usize) {
+    let mut harness = Harness::new(step(usual()).as_ref());
+    let (mut bytes, mut rows) = (0, 0);
+    for event in 0..events {
+        let time_ms = 1_700_000_000_000 + event * every_ms;
+        harness.tell(&[("u012345", time_ms, 1999 + event % 7)]);
+        harness.advance(time_ms - 2_000);
+        let delta = harness.commit();
+        if event >= events / 2 {
+            bytes += delta;
+        }
+        if event % 64 == 0 {
+            harness.write_back();
+        }
+        if event % (events / 7) == 0 {
+            rows = rows.max(harness.rows());
+        }
+    }
+    (bytes as f64 / (events - events / 2) as f64, rows)
+}
+
+#[test]
+fn deltas_are_small_however_often_events_come() {
+    for (every_ms, limit) in [(40, 120.0), (400, 130.0), (20_000, 300.0), (3_600_000, 300.0)] {
+        let (bytes, _) = run(every_ms, 4_000);
+        assert!(bytes < limit, "{bytes} bytes an event each {every_ms} ms");
+    }
+}
+
+#[test]
+fn rows_are_bounded_however_long_it_runs() {
+    // 120 slices of 5 s, 65 of 1 min and 85 of 2 h, eight a row and one row for eight of these.
+    for (every_ms, events) in [(4_000, 2_000), (4_000, 12_000), (90_000, 20_000)] {
+        let (_, rows) = run(every_ms, events);
+        assert!(rows < 50, "{rows} rows after {events} events, one each {every_ms} ms");
+    }
+}
