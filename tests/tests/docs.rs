@@ -119,7 +119,10 @@ fn run_page(page: &Path) -> Result<()> {
     }
     command.env("PATH", format!("{}:{path}", bin.display())).env("CARGO_TARGET_DIR", guest_target());
     let server = if text.contains("$MILLSTREAM_URL") {
-        Some(Server::start(&scratch.path().join("data"), &ServerOptions::default())?)
+        let config = scratch.path().join("millstream.yaml");
+        fs::write(&config, format!("snapshots: {{ location: {} }}\n", scratch.path().join("kept").display()))?;
+        let arguments = vec!["--config".into(), config.display().to_string()];
+        Some(Server::start(&scratch.path().join("data"), &ServerOptions { arguments, ..ServerOptions::default() })?)
     } else {
         None
     };

@@ -14,6 +14,7 @@ mod problem;
 pub mod records;
 mod request;
 mod routes;
+mod savepoint_view;
 mod serve;
 mod service;
 pub mod transfer;
@@ -22,8 +23,9 @@ mod views;
 pub use loader::{LoadedPlugin, PluginLoader, Refusal};
 pub use problem::{Problem, ProblemItem, ProblemKind};
 pub use routes::router;
+pub use savepoint_view::{SavedStageView, SavedStateView, SavepointSummary, SavepointView};
 pub use serve::serve;
-pub use service::{ForgetError, Limits, Server, ServerParts, forget_pipeline};
+pub use service::{ForgetError, Limits, Restore, Server, ServerParts, forget_pipeline};
 pub use views::{
     HealthView, PipelineSummary, PipelineView, PluginView, ReadyView, StatusView, TopicView, describe_operator,
 };

@@ -23,6 +23,8 @@ pub enum ProblemKind {
     UnknownStep,
     /// No topic of that name.
     UnknownTopic,
+    /// The pipeline has no savepoint of that name.
+    UnknownSavepoint,
     /// The path does not take this method.
     MethodNotAllowed,
     /// Other bytes are registered under the same name and version.
@@ -41,6 +43,10 @@ pub enum ProblemKind {
     SwapRefused,
     /// The pipeline cannot be reset as asked.
     ResetRefused,
+    /// The pipeline has a savepoint of that name.
+    SavepointExists,
+    /// A savepoint cannot be taken or restored as asked.
+    SavepointRefused,
     /// The topic exists with another number of partitions, or the log refuses the change.
     TopicRefused,
     /// The body is larger than allowed.
@@ -82,6 +88,7 @@ impl ProblemKind {
             Self::UnknownPipeline => ("unknown-pipeline", S::NOT_FOUND, "there is no such pipeline"),
             Self::UnknownStep => ("unknown-step", S::NOT_FOUND, "the pipeline has no such step"),
             Self::UnknownTopic => ("unknown-topic", S::NOT_FOUND, "there is no such topic"),
+            Self::UnknownSavepoint => ("unknown-savepoint", S::NOT_FOUND, "there is no such savepoint"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", S::METHOD_NOT_ALLOWED, "the path does not take this method")
             }
@@ -95,6 +102,8 @@ impl ProblemKind {
             }
             Self::SwapRefused => ("swap-refused", S::CONFLICT, "the operator cannot be swapped"),
             Self::ResetRefused => ("reset-refused", S::CONFLICT, "the pipeline cannot be reset as asked"),
+            Self::SavepointExists => ("savepoint-exists", S::CONFLICT, "there is a savepoint of this name"),
+            Self::SavepointRefused => ("savepoint-refused", S::CONFLICT, "the savepoint cannot be taken or restored"),
             Self::TopicRefused => ("topic-refused", S::CONFLICT, "the log refuses the topic"),
             Self::TooLarge => ("too-large", S::PAYLOAD_TOO_LARGE, "the body is too large"),
             Self::UnsupportedMediaType => {

@@ -79,8 +79,21 @@ pub(crate) fn expect_media_type(headers: &HeaderMap, accepted: &[&str]) -> Resul
 /// Reads a JSON body.
 pub(crate) async fn read_json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
     expect_media_type(request.headers(), &["application/json"])?;
+    from_json(&read_body(request, limit).await?)
+}
+
+/// Reads a JSON body that may be left out.
+pub(crate) async fn read_json_or_default<T: DeserializeOwned + Default>(
+    request: Request,
+    limit: usize,
+) -> Result<T, Problem> {
+    expect_media_type(request.headers(), &["application/json"])?;
     let body = read_body(request, limit).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    if body.is_empty() { Ok(T::default()) } else { from_json(&body) }
+}
+
+fn from_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
         let kind = if error.is_data() { ProblemKind::InvalidBody } else { ProblemKind::InvalidRequest };
         Problem::new(kind, format!("the body is not what this call takes: {error}"))
     })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand, topic::TopicArgs};
+use crate::{new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand, savepoint::SavepointCommand, topic::TopicArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,6 +49,11 @@ pub(crate) enum Command {
     Pipeline {
         #[command(subcommand)]
         command: PipelineCommand,
+    },
+    /// Keeps the state and positions of pipelines on a server under names, and puts pipelines back to them.
+    Savepoint {
+        #[command(subcommand)]
+        command: SavepointCommand,
     },
     /// Looks at topics: in a directory, on Kafka or through a server.
     Topic(TopicArgs),

@@ -14,6 +14,7 @@ mod pipeline;
 mod plugin;
 mod project;
 mod run;
+mod savepoint;
 mod serve;
 mod signals;
 mod sinks;
@@ -42,6 +43,7 @@ pub fn main_with(probe: Option<Arc<dyn Probe>>) -> ExitCode {
         Command::Run(command) => run::run(command, output),
         Command::Plugin { command } => plugin::run(command, output),
         Command::Pipeline { command } => pipeline::run(command, output),
+        Command::Savepoint { command } => savepoint::run(command, output),
         Command::Topic(command) => topic::run(command, output),
         Command::New { command } => new::run(command, output),
         Command::Schema => completions::schema(),

@@ -47,6 +47,11 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// Whether it has no rows.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+
     pub(crate) fn print(&self) -> Result<()> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width = |column: usize| {
@@ -67,6 +72,11 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// A moment for people: `2026-01-31T12:00:00Z`.
+pub(crate) fn moment(ms: i64) -> String {
+    jiff::Timestamp::from_second(ms.div_euclid(1000)).map_or_else(|_| ms.to_string(), |moment| moment.to_string())
 }
 
 /// A size for people.
@@ -123,6 +133,7 @@ mod tests {
     fn numbers_are_readable() {
         assert_eq!(count(7), "7");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(moment(1_764_000_000_123), "2025-11-24T16:00:00Z");
         assert_eq!(bytes(12), "12 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(short_count(999), "999");

@@ -127,6 +127,16 @@ pub(crate) enum ResetEnd {
     Latest,
 }
 
+impl ResetEnd {
+    /// As the API calls it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// The pipeline file.
@@ -165,10 +175,7 @@ pub(crate) fn run(command: PipelineCommand, output: Output) -> Result<()> {
         PipelineCommand::Stop(args) => act(&args, "stop", output),
         PipelineCommand::Pause(args) => act(&args, "pause", output),
         PipelineCommand::Reset { name, to, state, local_state, lost_only, server } => {
-            let to = to.map(|to| match to {
-                ResetEnd::Earliest => "earliest",
-                ResetEnd::Latest => "latest",
-            });
+            let to = to.map(ResetEnd::word);
             let state = match (state, local_state) {
                 (true, _) => "all",
                 (_, true) => "local",

@@ -27,6 +27,8 @@ pub(crate) enum Finding {
     NoChangelog { stage: String, topic: Arc<str> },
     /// A position of the task's inputs is committed, and its changelog holds nothing.
     EmptyChangelog { task: String, changelog: TopicPartition },
+    /// Restoring a savepoint has begun and was not finished.
+    HalfRestored { task: String, savepoint: String },
     /// A topic that the pipeline made has another number of partitions than its stage has tasks.
     Partitions { stage: String, topic: Arc<str>, found: u32, wanted: u32 },
 }
@@ -61,6 +63,14 @@ impl Finding {
                  lost; {}",
                 begin_empty(&reset)
             ),
+            Self::HalfRestored { task, savepoint } => {
+                let (from, name) = savepoint.split_once(' ').unwrap_or((pipeline.as_str(), savepoint));
+                let from = if from == pipeline.as_str() { String::new() } else { format!(" --from {from}") };
+                format!(
+                    "task {task}: restoring savepoint {name} was interrupted, so that its state is neither the one before \
+                     nor the savepoint's; repeat it by `millstream savepoint restore {pipeline} {name}{from}`"
+                )
+            }
             Self::Partitions { stage, topic, found, wanted } => format!(
                 "stage {stage}: topic {topic} has {found} partitions where {wanted} are needed, so that keys would be \
                  with other tasks than their state; give the inputs {found} partitions again, or begin with empty state \

@@ -8,15 +8,18 @@
 //! The runtime knows the log, state and operators as traits and never a back end.
 
 mod chain;
+mod claim;
 mod continuity;
 mod dead_letter;
 mod error;
+mod event_time;
 mod handle;
 mod host;
 mod manual;
 mod metrics;
 mod opening;
 mod reset;
+mod savepoint;
 mod shared;
 mod snapshots;
 mod standby;
@@ -25,6 +28,7 @@ mod steps;
 mod supervisor;
 mod swap;
 mod task;
+mod timing;
 mod topology;
 mod version;
 mod worker;
@@ -36,9 +40,13 @@ pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
 pub use reset::{MovedPosition, Reset, ResetReport, ResetState, ResetTo, reset};
+pub use savepoint::{
+    PositionOrigin, RestoreOrder, RestoreReport, RestoredPosition, SavepointError, SavepointOrder, StateMatch,
+    StateOutcome, await_tasks, create_savepoint, restore_savepoint,
+};
 pub use snapshots::Snapshots;
 pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, RestoredSnapshot, SnapshotStatus,
-    StandbyStatus, StepStatus, SwapReport, TaskStatus, WorkerStatus,
+    StandbyStatus, StepStatus, SwapReport, TaskStatus, WatermarkStatus, WorkerStatus,
 };
 pub use swap::SwapError;

@@ -1,20 +1,18 @@
 //! Putting a stopped pipeline to where it can go on from.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use millstream_log::{DeliveryGuarantee, LogSession, PollEvent, SessionSpec, StartPosition, StateDelta};
+use millstream_log::StateDelta;
 use millstream_pipeline::plan::{InputKind, Plan};
 use millstream_protocol::ErrorKind;
 use millstream_state::encoding;
 use millstream_types::TopicPartition;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Host, continuity::Look, topology::Topology};
+use crate::{Failure, Host, claim::claim, continuity::Look, topology::Topology};
 
-/// How long other members of the group are given to leave it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-const POLL: Duration = Duration::from_millis(100);
+/// Names its session within the group.
+const CLAIM: &str = "reset";
 
 /// Which end of a topic it is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +99,7 @@ pub fn reset(plan: Plan, host: &Host, reset: Reset) -> Result<ResetReport, Failu
         return Err(Failure::stop(finding.explain(&plan.pipeline)));
     }
     // Without the group nobody else can have it, either.
-    let owner = if anew { None } else { Some(everything(&topology, host)?) };
+    let owner = if anew { None } else { Some(claim(&topology, host, CLAIM)?) };
     if reset.state == ResetState::Local {
         drop_local_state(&topology, &look, host)?;
     }
@@ -114,7 +112,7 @@ pub fn reset(plan: Plan, host: &Host, reset: Reset) -> Result<ResetReport, Failu
     };
     let mut session = match owner {
         Some(session) => session,
-        None => everything(&topology, host)?,
+        None => claim(&topology, host, CLAIM)?,
     };
     for task in &emptied {
         let (key, value) = encoding::format_entry();
@@ -223,45 +221,4 @@ fn positions_to_move(topology: &Topology, before: &Look, now: &Look, to: ResetTo
         }
     }
     moved
-}
-
-/// A session that owns every partition that the pipeline reads, so that nobody else does.
-fn everything(topology: &Topology, host: &Host) -> Result<Box<dyn LogSession>, Failure> {
-    let subscriptions = topology.inputs().map(|kind| kind.topic().clone()).collect::<BTreeSet<_>>();
-    let mut missing: BTreeSet<TopicPartition> = BTreeSet::new();
-    for (stage, &partitions) in topology.plan.stages.iter().zip(&topology.partitions) {
-        for input in &stage.inputs {
-            missing.extend((0..partitions).map(|partition| TopicPartition::new(input.kind.topic().clone(), partition)));
-        }
-    }
-    let mut session = host.log.session(&SessionSpec {
-        group: topology.plan.pipeline.clone(),
-        worker: format!("{}-reset", host.host_id),
-        topics: subscriptions.into_iter().collect(),
-        guarantee: DeliveryGuarantee::ExactlyOnce,
-        start: StartPosition::Earliest,
-        max_batch_records: topology.plan.settings.batch_records,
-        max_batch_bytes: topology.plan.settings.batch_bytes,
-    })?;
-    let begun = host.clock.monotonic();
-    while !missing.is_empty() {
-        match session.poll(POLL) {
-            Ok(PollEvent::Assigned(partitions)) => missing.retain(|at| !partitions.contains(at)),
-            Ok(PollEvent::Revoked(partitions) | PollEvent::Lost(partitions)) => {
-                session.release(&partitions)?;
-                missing.extend(partitions);
-            }
-            Ok(PollEvent::Batch(_) | PollEvent::Idle) => {}
-            Err(error) if error.kind == ErrorKind::Retriable => {}
-            Err(error) => return Err(error.into()),
-        }
-        if !missing.is_empty() && host.clock.monotonic().saturating_sub(begun) > PATIENCE {
-            return Err(Failure::stop(format!(
-                "pipeline {} runs on another host, which has {} of its partitions; stop it there first",
-                topology.plan.pipeline,
-                missing.len()
-            )));
-        }
-    }
-    Ok(session)
 }

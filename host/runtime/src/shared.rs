@@ -75,6 +75,10 @@ pub(crate) struct Shared {
     pub(crate) standby_status: Mutex<Vec<StandbyStatus>>,
     pub(crate) stopping: AtomicBool,
     pub(crate) paused: AtomicBool,
+    /// Nothing is read of sources, only what is on its way between stages, and the end of that is the end.
+    pub(crate) between_stages_only: bool,
+    /// For each worker the earliest watermark among its partitions of sources that are to stay together.
+    pub(crate) slowest_sources: Mutex<BTreeMap<usize, i64>>,
     /// One swap at a time.
     pub(crate) swapping: Mutex<()>,
     life: Mutex<Life>,
@@ -100,6 +104,8 @@ impl Shared {
             standby_status: Mutex::default(),
             stopping: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            between_stages_only: false,
+            slowest_sources: Mutex::default(),
             swapping: Mutex::default(),
             life: Mutex::new(Life { state: PipelineState::Starting, reason: None }),
             changed: Condvar::new(),

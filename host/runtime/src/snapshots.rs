@@ -199,7 +199,7 @@ impl Save {
     }
 }
 
-fn about(shared: &Shared, stage: StageIndex, changelog: &TopicPartition) -> Option<SnapshotAbout> {
+pub(crate) fn about(shared: &Shared, stage: StageIndex, changelog: &TopicPartition) -> Option<SnapshotAbout> {
     let operators = shared.versions.read();
     let operators = operators.iter().filter(|((of, _), _)| *of == stage).map(|(_, version)| SnapshotOperator {
         step: version.step.clone(),

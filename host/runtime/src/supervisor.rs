@@ -218,6 +218,11 @@ fn spawn(
 /// topics hold nothing unread adds nothing to the next one. So looking stage by stage is exact. Tasks that write
 /// files must be here: they complete what they have begun when they leave.
 pub(crate) fn input_is_done(shared: &Shared, topology: &Topology, options: StartOptions) -> bool {
+    let group = topology.plan.pipeline.as_str();
+    let unread = |topic: &Arc<str>| shared.host.log.has_unread(group, std::slice::from_ref(topic)).unwrap_or(true);
+    if shared.between_stages_only {
+        return !topology.repartition_topics().any(unread);
+    }
     let inputs = || topology.plan.stages.iter().flat_map(|stage| &stage.inputs);
     if !options.until_drained && inputs().any(|input| matches!(input.kind, InputKind::Topic { .. })) {
         return false;

@@ -32,7 +32,8 @@ impl Worker {
         let now = self.shared.now();
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in ids {
-            if let Some(task) = self.tasks.get_mut(&id) {
+            // A source that is not read for now is not idle.
+            if let Some(task) = self.tasks.get_mut(&id).filter(|_| !self.shared.between_stages_only) {
                 task.time.look_for_idle(now);
             }
             self.advance_time(id)?;

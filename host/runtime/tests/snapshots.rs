@@ -2,23 +2,17 @@
 #![allow(clippy::expect_used, reason = "test code ends where its premises do not hold")]
 
 mod harness;
+#[path = "harness/shelf.rs"]
+mod shelf;
 
 use std::{
-    fs,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use harness::{Operators, World, assert_counted_once, counter, numbered};
-use millstream_runtime::{PipelineState, SnapshotPace, Snapshots};
-use millstream_state::snapshot::{
-    GcReport, ListedSavepoint, Savepoint, SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotStore,
-};
-use parking_lot::Mutex;
+use millstream_runtime::{PipelineState, SnapshotPace};
+use shelf::Shelf;
 
 const COUNT: &str = "
 pipeline: counting
@@ -31,96 +25,12 @@ commit: { interval: 1ms }
 batch: { records: 64 }
 ";
 
-/// Keeps copies in a directory, and counts how often one is asked for.
-struct Shelf {
-    directory: tempfile::TempDir,
-    kept: Mutex<Vec<SnapshotInfo>>,
-    fetched: AtomicUsize,
-    /// Fetching the snapshot of this many from the newest finds it damaged.
-    damaged: usize,
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for file in fs::read_dir(from).expect("a copy") {
-        let file = file.expect("a file");
-        fs::copy(file.path(), to.join(file.file_name())).expect("copied");
-    }
-}
-
-impl Shelf {
-    fn place(&self, task: &str, number: u64) -> std::path::PathBuf {
-        self.directory.path().join(format!("{}-{number}", task.replace('/', "+")))
-    }
-}
-
-impl SnapshotStore for Shelf {
-    fn save(
-        &self,
-        task: &str,
-        checkpoint: &Path,
-        position: i64,
-        about: &SnapshotAbout,
-    ) -> Result<SnapshotInfo, SnapshotError> {
-        let mut kept = self.kept.lock();
-        let number = kept.len() as u64 + 1;
-        copy(checkpoint, &self.place(task, number));
-        let info = SnapshotInfo { task: task.into(), number, position, about: about.clone(), files: Vec::new() };
-        kept.push(info.clone());
-        Ok(info)
-    }
-
-    fn list(&self, task: &str) -> Result<Vec<SnapshotInfo>, SnapshotError> {
-        Ok(self.kept.lock().iter().rev().filter(|info| info.task == task).cloned().collect())
-    }
-
-    fn fetch(&self, snapshot: &SnapshotInfo, into: &Path, _reuse: &Path) -> Result<(), SnapshotError> {
-        self.fetched.fetch_add(1, Ordering::Relaxed);
-        let newer = self.list(&snapshot.task)?.iter().filter(|other| other.number > snapshot.number).count();
-        if newer < self.damaged {
-            return Err(SnapshotError::Corrupt { object: "a table".into(), reason: "it is short".into() });
-        }
-        copy(&self.place(&snapshot.task, snapshot.number), into);
-        Ok(())
-    }
-
-    fn collect_garbage(&self, _pipeline: &str, _keep: usize) -> Result<GcReport, SnapshotError> {
-        Ok(GcReport::default())
-    }
-
-    fn remove(&self, _pipeline: &str) -> Result<(), SnapshotError> {
-        unreachable!("nobody removes a pipeline here")
-    }
-
-    fn create_savepoint(&self, _name: &str, _savepoint: &Savepoint) -> Result<(), SnapshotError> {
-        unreachable!("nobody makes savepoints here")
-    }
-
-    fn list_savepoints(&self, _pipeline: &str) -> Result<Vec<ListedSavepoint>, SnapshotError> {
-        Ok(Vec::new())
-    }
-
-    fn get_savepoint(&self, _pipeline: &str, _name: &str) -> Result<Savepoint, SnapshotError> {
-        unreachable!("nobody makes savepoints here")
-    }
-
-    fn remove_savepoint(&self, _pipeline: &str, _name: &str) -> Result<(), SnapshotError> {
-        unreachable!("nobody makes savepoints here")
-    }
-}
-
 /// A world whose tasks take a snapshot after every commit.
 fn world(damaged: usize) -> (World, Arc<Shelf>, tempfile::TempDir) {
     let scratch = tempfile::tempdir().expect("a directory");
-    let directory = tempfile::tempdir().expect("a directory");
-    let shelf = Arc::new(Shelf { directory, kept: Mutex::default(), fetched: AtomicUsize::new(0), damaged });
-    let snapshots = Snapshots {
-        store: shelf.clone(),
-        pace: SnapshotPace { interval: Duration::ZERO, bytes: 1, least: Duration::ZERO },
-        keep: 3,
-        scratch: scratch.path().to_owned(),
-        background: false,
-    };
+    let shelf = Shelf::new(damaged);
+    let pace = SnapshotPace { interval: Duration::ZERO, bytes: 1, least: Duration::ZERO };
+    let snapshots = shelf.snapshots(scratch.path(), pace);
     let operators = Operators::default().with(counter("count@1.0.0", "", 1));
     let world = World { snapshots: Some(snapshots), ..World::new(operators) };
     world.topic("in", 3);

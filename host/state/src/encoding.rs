@@ -37,6 +37,9 @@ pub const EXPIRY_BYTES: usize = 8;
 /// The version of this encoding.
 pub const FORMAT: u8 = 1;
 
+/// Above every encoded key: where a scan of everything ends.
+pub const END: [u8; 3 * ID_BYTES] = [u8::MAX; 3 * ID_BYTES];
+
 /// The state id and the rest of an encoded key.
 pub fn split_key(encoded: &[u8]) -> Option<(StateId, &[u8])> {
     let (id, rest) = encoded.split_first_chunk::<ID_BYTES>()?;
@@ -58,6 +61,20 @@ pub fn is_expired(stored: &[u8], now_ms: i64) -> bool {
 pub fn format_entry() -> ([u8; 2 * ID_BYTES], [u8; 1]) {
     let ([a, b, c, d], [e, f, g, h]) = (CATALOG.0.to_be_bytes(), StateId::RUNTIME.0.to_be_bytes());
     ([a, b, c, d, e, f, g, h], [FORMAT])
+}
+
+/// The encoded key of one of the runtime's own entries.
+pub fn runtime_key(name: &[u8]) -> Vec<u8> {
+    [&StateId::RUNTIME.0.to_be_bytes()[..], name].concat()
+}
+
+/// The key that an entry of a state belongs to; `entry` is without the state id. `None`: it is damaged.
+pub fn key_of(kind: StateKind, entry: &[u8]) -> Option<&[u8]> {
+    if kind == StateKind::Value {
+        return Some(entry);
+    }
+    let (length, rest) = entry.split_first_chunk()?;
+    rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 /// Checks what an entry of a store or a changelog says about its format; most say nothing.
@@ -287,6 +304,17 @@ mod tests {
         }
         for (key, stored) in [(&of_all[..], &[][..]), (of_one, &[1, 0]), (b"\xff\xff\xff\xff\0", &[1])] {
             assert!(matches!(check_format(key, stored), Err(StateError::Corrupt(_))), "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_says_which_key_it_belongs_to() {
+        let mut buffer = KeyBuffer::new();
+        assert_eq!(key_of(StateKind::Value, b"ab"), Some(&b"ab"[..]));
+        assert_eq!(key_of(StateKind::Map, buffer.field(b"ab", b"field")), Some(&b"ab"[..]));
+        assert_eq!(key_of(StateKind::List, buffer.element(b"ab", 7)), Some(&b"ab"[..]));
+        for damaged in [&b"\0\0"[..], b"\0\0\0\x09ab"] {
+            assert_eq!(key_of(StateKind::Map, damaged), None);
         }
     }
 

@@ -78,6 +78,12 @@ pub trait SnapshotStore: Send + Sync {
     /// When the store does not answer.
     fn list_savepoints(&self, pipeline: &str) -> Result<Vec<ListedSavepoint>, SnapshotError>;
 
+    /// The pipelines that have savepoints, by name; those that are registered no more, too.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn pipelines_with_savepoints(&self) -> Result<Vec<String>, SnapshotError>;
+
     /// A savepoint by its name.
     ///
     /// # Errors
@@ -184,12 +190,34 @@ pub struct Savepoint {
     pub created_ms: i64,
     /// The pipeline's text.
     pub spec_text: String,
+    /// How often the pipeline's text had been applied; 0 where that was not noted.
+    #[serde(default)]
+    pub generation: u64,
     /// The operator in force, by step.
     pub operators: BTreeMap<String, SavepointOperator>,
-    /// The committed position of every input partition.
+    /// The pipeline's stages.
+    #[serde(default)]
+    pub stages: Vec<SavepointStage>,
+    /// The position of every partition of the topics of its sources. Between the stages nothing was on its way.
     pub positions: Vec<SavepointPosition>,
-    /// A snapshot of every task that keeps state.
+    /// A snapshot of every task that had ever kept anything.
     pub tasks: Vec<SnapshotInfo>,
+}
+
+impl Savepoint {
+    /// Bytes of all files of its tasks.
+    pub fn size_bytes(&self) -> u64 {
+        self.tasks.iter().map(SnapshotInfo::size_bytes).sum()
+    }
+}
+
+/// A stage of a pipeline in a savepoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavepointStage {
+    /// Its name.
+    pub stage: String,
+    /// How many tasks it had.
+    pub tasks: u32,
 }
 
 /// The operator of a step in a savepoint.

@@ -106,6 +106,10 @@ impl SnapshotStore for SimulatedSnapshots {
         Ok(Vec::new())
     }
 
+    fn pipelines_with_savepoints(&self) -> Result<Vec<String>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
     fn get_savepoint(&self, _pipeline: &str, name: &str) -> Result<Savepoint, SnapshotError> {
         Err(no_savepoints(name))
     }

@@ -3,6 +3,7 @@
 mod operations;
 mod pipelines;
 mod plugins;
+mod savepoints;
 mod topics;
 
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/pipelines/{name}/pause", post(pipelines::pause))
         .route("/pipelines/{name}/reset", post(pipelines::reset))
         .route("/pipelines/{name}/steps/{step}/swap", post(pipelines::swap))
+        .route("/savepoints", get(savepoints::list_all))
+        .route("/pipelines/{name}/savepoints", get(savepoints::list).post(savepoints::create))
+        .route("/pipelines/{name}/savepoints/{savepoint}", get(savepoints::show).delete(savepoints::remove))
+        .route("/pipelines/{name}/savepoints/{savepoint}/restore", post(savepoints::restore))
         .route("/topics", get(topics::list))
         .route("/topics/{name}", get(topics::show).put(topics::create).delete(topics::remove))
         .route("/topics/{name}/records", get(topics::consume).post(topics::produce));

@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// Starts what the registry says.
-    async fn launch(&self, claim: &Claim) -> Result<PipelineHandle, Problem> {
+    pub(super) async fn launch(&self, claim: &Claim) -> Result<PipelineHandle, Problem> {
         let launched = self.try_launch(&claim.record).await;
         match &launched {
             Ok(handle) => claim.slot.started(handle.clone()),

@@ -6,6 +6,7 @@ mod pipelines;
 mod plugins;
 mod removal;
 mod reset;
+mod savepoints;
 mod slot;
 mod swap;
 mod topics;
@@ -29,6 +30,7 @@ use parking_lot::RwLock;
 use crate::{PluginLoader, Problem, ProblemKind};
 
 pub use removal::{ForgetError, forget_pipeline};
+pub use savepoints::Restore;
 
 pub(crate) use pipelines::Applied;
 use plugins::Plugins;

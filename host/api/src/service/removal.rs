@@ -2,7 +2,7 @@
 
 use millstream_checkpoint::Desired;
 use millstream_log::{Log, LogError};
-use millstream_state::{StateBackends, StateError};
+use millstream_state::{StateBackends, StateError, snapshot::SnapshotError};
 use millstream_types::PipelineName;
 
 use super::{Server, blocking};
@@ -20,6 +20,9 @@ pub enum ForgetError {
     /// The state stores refused.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The store of snapshots refused.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
 }
 
 /// Deletes what a pipeline that does not run has left behind: its positions, its state and the topics that it
@@ -46,7 +49,7 @@ fn is_own_topic(name: &PipelineName, topic: &str) -> bool {
 }
 
 impl Server {
-    /// Removes a pipeline that does not run, with its positions, state and internal topics.
+    /// Removes a pipeline that does not run, with its positions, state and internal topics. Its savepoints stay.
     ///
     /// # Errors
     /// [`ProblemKind::UnknownPipeline`], [`ProblemKind::PipelineRunning`].
@@ -59,8 +62,16 @@ impl Server {
             ));
         }
         self.registry.set_desired(name, Desired::Stopped).await?;
-        let (log, backends, forgotten) = (self.host.log.clone(), self.host.backends.clone(), name.clone());
-        blocking("removing a pipeline", move || forget_pipeline(&forgotten, log.as_ref(), backends.as_ref()))
+        let (host, forgotten) = (self.host.clone(), name.clone());
+        let forget = move || -> Result<(), ForgetError> {
+            forget_pipeline(&forgotten, host.log.as_ref(), host.backends.as_ref())?;
+            if let Some(snapshots) = host.snapshots {
+                // They are of changelogs that are gone, and would be taken for ahead of those of a later pipeline.
+                snapshots.store.remove(forgotten.as_str())?;
+            }
+            Ok(())
+        };
+        blocking("removing a pipeline", forget)
             .await?
             .map_err(|error| {
                 Problem::new(

@@ -16,6 +16,9 @@ const MAX_NAME_CHARS: usize = 128;
 pub(super) struct PipelinePath(String);
 
 impl PipelinePath {
+    /// The directory with one for each pipeline.
+    pub const ALL: &str = ROOT;
+
     pub fn parse(pipeline: &str) -> Result<Self, SnapshotError> {
         let name: PipelineName =
             pipeline.parse().map_err(|error: millstream_types::IdError| SnapshotError::Misuse(error.to_string()))?;

@@ -216,6 +216,10 @@ impl SnapshotStore for ObjectSnapshots {
         self.block_on(self.engine.list_savepoints(&PipelinePath::parse(pipeline)?))
     }
 
+    fn pipelines_with_savepoints(&self) -> Result<Vec<String>, SnapshotError> {
+        self.block_on(self.engine.pipelines_with_savepoints())
+    }
+
     fn get_savepoint(&self, pipeline: &str, name: &str) -> Result<Savepoint, SnapshotError> {
         self.block_on(self.engine.get_savepoint(&PipelinePath::parse(pipeline)?, name))
     }

@@ -90,6 +90,18 @@ impl Engine {
         Ok(listed.into_iter().flatten().collect())
     }
 
+    pub(super) async fn pipelines_with_savepoints(&self) -> Result<Vec<String>, SnapshotError> {
+        let mut pipelines = Vec::new();
+        for name in self.storage.list_directories(PipelinePath::ALL).await? {
+            // What is not a pipeline is nothing of ours.
+            let Ok(pipeline) = PipelinePath::parse(&name) else { continue };
+            if !self.savepoint_names(&pipeline).await?.is_empty() {
+                pipelines.push(name);
+            }
+        }
+        Ok(pipelines)
+    }
+
     async fn savepoint_names(&self, pipeline: &PipelinePath) -> Result<Vec<String>, SnapshotError> {
         let directory = pipeline.savepoints();
         let listed = self.storage.list_after(&directory, &directory).await?;

@@ -6,7 +6,7 @@ use millstream_types::BytesColumn;
 
 use super::{TaskState, check_column, check_length};
 use crate::{
-    StateError, StateId, StateKind,
+    ScanVisitor, StateError, StateId, StateKind,
     encoding::{self, CATALOG, CatalogEntry},
     hash_key,
     table::{NewValue, Table},
@@ -105,6 +105,16 @@ impl TaskState {
     pub fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
         self.write_back()?;
         self.backend.checkpoint(into)
+    }
+
+    /// Writes back, and visits everything that is committed as it is encoded in stores and changelogs, ascending by
+    /// key. No call may be open.
+    ///
+    /// # Errors
+    /// When the store cannot be written or read.
+    pub fn scan_committed(&mut self, visit: ScanVisitor<'_>) -> Result<(), StateError> {
+        self.write_back()?;
+        self.backend.scan_once(&[], &encoding::END, visit)
     }
 
     /// The changelog position of the store: restoring begins there. `None`: at the changelog's beginning.

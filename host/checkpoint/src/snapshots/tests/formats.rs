@@ -44,12 +44,31 @@ fn savepoints_are_these_bytes() {
     let savepoint =
         Savepoint { operators: BTreeMap::from([("score".to_owned(), operator)]), ..savepoint(vec![snapshot]) };
     client.create_savepoint("s", &savepoint).expect("created");
-    let head = r#"{"name":"s","savepoint":{"pipeline":"fraud","created_ms":1700000000001,"spec_text":"pipeline: fraud\n","operators":{"score":{"operator":"score@1.0.0","digest":"sha256:abababababababababababababababababababababababababababababababab"}},"positions":[{"topic":"payments","partition":3,"offset":17}],"tasks":["#;
+    let head = r#"{"name":"s","savepoint":{"pipeline":"fraud","created_ms":1700000000001,"spec_text":"pipeline: fraud\n","generation":3,"operators":{"score":{"operator":"score@1.0.0","digest":"sha256:abababababababababababababababababababababababababababababababab"}},"stages":[{"stage":"velocity","tasks":4}],"positions":[{"topic":"payments","partition":3,"offset":17}],"tasks":["#;
     let bytes = world.read("snapshots/fraud/savepoints/s.json");
     assert_eq!(content(&bytes), expected(&format!("{head}{MANIFEST}]}}}}")));
     let document: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
     let seal = format!("snapshots/fraud/verified/{}", document["writer"].as_str().expect("text"));
     assert_eq!(world.objects("verified"), [seal]);
+}
+
+#[test]
+fn savepoints_without_stages_are_still_read() {
+    let world = World::new();
+    let client = world.client();
+    client.create_savepoint("s", &savepoint(vec![])).expect("created");
+    let path = "snapshots/fraud/savepoints/s.json";
+    let before = content(&world.read(path))
+        .replace("\"generation\":3,", "")
+        .replace("\"stages\":[{\"stage\":\"velocity\",\"tasks\":4}],", "");
+    let document: serde_json::Value = serde_json::from_slice(&world.read(path)).expect("JSON");
+    let (writer, checksum) = (document["writer"].as_str().expect("text"), digest_of(before.as_bytes()));
+    world.write(
+        path,
+        format!("{{\"format\":1,\"writer\":\"{writer}\",\"checksum\":\"{checksum}\",\"content\":{before}}}\n"),
+    );
+    let expected = Savepoint { generation: 0, stages: Vec::new(), ..savepoint(vec![]) };
+    assert_eq!(client.get_savepoint("fraud", "s"), Ok(expected));
 }
 
 #[test]

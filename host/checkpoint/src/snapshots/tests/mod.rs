@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures::{TryStreamExt, executor::block_on};
 use millstream_state::StateKind;
 use millstream_state::snapshot::{
-    Savepoint, SavepointPosition, SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator, SnapshotState,
+    Savepoint, SavepointPosition, SavepointStage, SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator, SnapshotState,
     SnapshotStore,
 };
 use millstream_types::Digest;
@@ -75,7 +75,9 @@ fn savepoint(tasks: Vec<SnapshotInfo>) -> Savepoint {
         pipeline: "fraud".parse().expect("a name"),
         created_ms: 1_700_000_000_001,
         spec_text: "pipeline: fraud\n".into(),
+        generation: 3,
         operators: BTreeMap::new(),
+        stages: vec![SavepointStage { stage: "velocity".into(), tasks: 4 }],
         positions: vec![SavepointPosition { topic: "payments".into(), partition: 3, offset: 17 }],
         tasks,
     }

@@ -27,6 +27,8 @@ fn a_savepoint_keeps_its_files_until_it_is_removed() {
 
     // It outlives the pipeline.
     client.remove("fraud").expect("removed");
+    saved(&world, "other/stage/0", 1);
+    assert_eq!(client.pipelines_with_savepoints().expect("listed"), ["fraud"]);
     tasks.iter().for_each(|task| world.check(task));
     let listed = client.list_savepoints("fraud").expect("listed");
     assert_eq!(listed.iter().map(|listed| listed.name.as_str()).collect::<Vec<_>>(), ["before-2.0"]);
