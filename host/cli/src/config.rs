@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 use millstream_checkpoint::snapshots::SnapshotSettings;
-use millstream_log_kafka::{GroupProtocol, KafkaConfig};
+use millstream_log_kafka::{Assignor, GroupProtocol, KafkaConfig};
 use millstream_pipeline::spec::{parse_byte_size, parse_duration};
 use millstream_runtime::SnapshotPace;
 use serde::Deserialize;
@@ -42,6 +42,7 @@ struct KafkaSection {
     bootstrap: Option<String>,
     properties: BTreeMap<String, String>,
     group_protocol: Option<String>,
+    assignor: Option<String>,
     replication_factor: Option<u16>,
     transaction_timeout: Option<String>,
     request_timeout: Option<String>,
@@ -239,6 +240,14 @@ fn kafka(args: &HostArgs, section: Option<KafkaSection>, read: &Reader<'_>) -> R
             .parse::<GroupProtocol>()
             .map_err(|_| read.refused("kafka.group-protocol", &protocol, "`consumer` or `classic`"))?;
     }
+    if let Some(assignor) = section.assignor {
+        if config.group_protocol != GroupProtocol::Classic {
+            return Err(read.wrong("kafka.assignor", "is of `group-protocol: classic`; otherwise the broker assigns"));
+        }
+        config.assignor = assignor
+            .parse::<Assignor>()
+            .map_err(|_| read.refused("kafka.assignor", &assignor, "`range` or `cooperative-sticky`"))?;
+    }
     config.replication_factor = section.replication_factor.or(config.replication_factor);
     read.duration(&mut config.transaction_timeout, "kafka.transaction-timeout", section.transaction_timeout)?;
     read.duration(&mut config.request_timeout, "kafka.request-timeout", section.request_timeout)?;
@@ -291,6 +300,9 @@ mod tests {
             ("data-dirr: x", ":1:1: data-dirr"),
             ("guests:\n  memory: lots", "guests.memory"),
             ("kafka: 3", ":1:8: kafka"),
+            ("kafka: { bootstrap: a:1, group-protocol: eager }", "`consumer` or `classic`"),
+            ("kafka: { bootstrap: a:1, group-protocol: classic, assignor: sticky }", "`range` or `cooperative-sticky`"),
+            ("kafka: { bootstrap: a:1, assignor: range }", "kafka.assignor is of `group-protocol: classic`"),
         ] {
             let error = load(yaml, &HostArgs::default()).expect_err(yaml).to_string();
             assert!(error.contains(named), "{error}");

@@ -13,7 +13,7 @@ pub enum GroupProtocol {
     /// KIP-848: the broker assigns, and only partitions that move stop. Kafka 4.0 and later.
     #[default]
     Consumer,
-    /// The older protocol, in which every rebalance stops everything. For brokers before 4.0.
+    /// The older protocol, in which a member assigns. For brokers before 4.0.
     Classic,
 }
 
@@ -32,6 +32,39 @@ impl FromStr for GroupProtocol {
     }
 }
 
+/// By what rule a member of the classic protocol assigns. All members of a group have the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assignor {
+    /// Every rebalance takes all partitions from everybody and gives them out again. Topics with the same number
+    /// of partitions are placed alike.
+    #[default]
+    Range,
+    /// Only partitions that move stop (KIP-429). Topics are placed each for itself, so that stages that read
+    /// several together cannot run.
+    CooperativeSticky,
+}
+
+impl Assignor {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Range => "range",
+            Self::CooperativeSticky => "cooperative-sticky",
+        }
+    }
+}
+
+impl FromStr for Assignor {
+    type Err = LogError;
+
+    fn from_str(text: &str) -> Result<Self, LogError> {
+        [Self::Range, Self::CooperativeSticky].into_iter().find(|assignor| assignor.as_str() == text).ok_or_else(|| {
+            let message = format!("`{text}` is not an assignor: expected `range` or `cooperative-sticky`");
+            LogError::new(ErrorKind::User, message)
+        })
+    }
+}
+
 /// How to reach Kafka, and how to behave there.
 #[derive(Clone)]
 pub struct KafkaConfig {
@@ -41,6 +74,8 @@ pub struct KafkaConfig {
     pub properties: BTreeMap<String, String>,
     /// How partitions are shared out.
     pub group_protocol: GroupProtocol,
+    /// By what rule, in the classic protocol. The other one leaves that to the broker.
+    pub assignor: Assignor,
     /// Replicas of topics that are created without the setting `replication.factor`; `None`: the broker's default.
     pub replication_factor: Option<u16>,
     /// After this the broker aborts a transaction whose owner is gone, so it bounds how long a new owner
@@ -57,6 +92,7 @@ impl Default for KafkaConfig {
         Self {
             properties: BTreeMap::new(),
             group_protocol: GroupProtocol::default(),
+            assignor: Assignor::default(),
             replication_factor: None,
             transaction_timeout: Duration::from_secs(15),
             purge_interval: Duration::from_secs(30),
@@ -75,6 +111,7 @@ impl fmt::Debug for KafkaConfig {
         f.debug_struct("KafkaConfig")
             .field("properties", &properties)
             .field("group_protocol", &self.group_protocol)
+            .field("assignor", &self.assignor)
             .field("replication_factor", &self.replication_factor)
             .field("transaction_timeout", &self.transaction_timeout)
             .field("purge_interval", &self.purge_interval)
@@ -110,6 +147,11 @@ impl KafkaConfig {
         }
     }
 
+    /// Whether topics with the same number of partitions are placed alike.
+    pub(crate) fn places_topics_alike(&self) -> bool {
+        (self.group_protocol, self.assignor) != (GroupProtocol::Classic, Assignor::CooperativeSticky)
+    }
+
     /// The servers, for messages.
     pub(crate) fn servers(&self) -> Result<&str, LogError> {
         match self.properties.get("bootstrap.servers").map(|servers| servers.trim()) {
@@ -131,8 +173,14 @@ impl KafkaConfig {
         for (property, value) in &self.properties {
             config.set(property, value);
         }
-        for property in ["group.id", "group.instance.id", "transactional.id", "group.protocol", "group.remote.assignor"]
-        {
+        for property in [
+            "group.id",
+            "group.instance.id",
+            "transactional.id",
+            "group.protocol",
+            "group.remote.assignor",
+            "partition.assignment.strategy",
+        ] {
             config.remove(property);
         }
         let prefix = self.properties.get("client.id").map_or("millstream", String::as_str);
@@ -172,7 +220,7 @@ impl KafkaConfig {
                 config.set("group.protocol", "consumer").set("group.remote.assignor", "range");
             }
             GroupProtocol::Classic => {
-                config.set("group.protocol", "classic").set("partition.assignment.strategy", "range");
+                config.set("group.protocol", "classic").set("partition.assignment.strategy", self.assignor.as_str());
             }
         }
         config.set("enable.partition.eof", "false").set("statistics.interval.ms", "1000");
@@ -268,6 +316,21 @@ mod tests {
         assert_eq!(member.get("client.id"), Some("host-a.fraud.host-a/0"));
         assert_eq!(config.producer("p", Some("id")).get("linger.ms"), Some("50"));
         assert_eq!(config.view(Isolation::Committed).get("group.id"), None);
+    }
+
+    #[test]
+    fn assignors_are_those_of_the_classic_protocol() {
+        let mut config = KafkaConfig { assignor: Assignor::CooperativeSticky, ..KafkaConfig::new("broker:9092") };
+        config.properties.insert("partition.assignment.strategy".into(), "roundrobin".into());
+        assert_eq!(config.member("g", "w").get("partition.assignment.strategy"), None);
+        assert!(config.places_topics_alike());
+        config.group_protocol = GroupProtocol::Classic;
+        assert_eq!(config.member("g", "w").get("partition.assignment.strategy"), Some("cooperative-sticky"));
+        assert!(!config.places_topics_alike());
+        for assignor in [Assignor::Range, Assignor::CooperativeSticky] {
+            assert_eq!(assignor.as_str().parse::<Assignor>().ok(), Some(assignor));
+        }
+        assert!("sticky".parse::<Assignor>().expect_err("is none").message.contains("cooperative-sticky"));
     }
 
     #[test]

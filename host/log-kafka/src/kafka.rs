@@ -62,6 +62,10 @@ impl Log for KafkaLog {
         "kafka"
     }
 
+    fn places_topics_alike(&self) -> bool {
+        self.config.places_topics_alike()
+    }
+
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
         let Some(partitions) = self.view.partitions(name)? else { return Ok(None) };
         Ok(self.describe(vec![(name.into(), partitions)])?.pop())

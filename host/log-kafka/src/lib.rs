@@ -43,5 +43,5 @@ mod transaction;
 mod view;
 mod writer;
 
-pub use config::{GroupProtocol, KafkaConfig};
+pub use config::{Assignor, GroupProtocol, KafkaConfig};
 pub use kafka::KafkaLog;

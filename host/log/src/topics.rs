@@ -80,6 +80,12 @@ pub trait Log: Send + Sync {
         true
     }
 
+    /// Whether its groups place topics with the same number of partitions alike, so that one session has partition *p*
+    /// of each.
+    fn places_topics_alike(&self) -> bool {
+        true
+    }
+
     /// The topic of that name; `None` where there is none.
     ///
     /// # Errors

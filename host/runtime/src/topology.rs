@@ -145,6 +145,12 @@ impl Topology {
                     list.join(", ")
                 ));
             }
+            if counts.len() > 1 && !host.log.places_topics_alike() {
+                wrong.push(format!(
+                    "stage {}: it reads several topics together, which `kafka.assignor: cooperative-sticky` places on different workers; set `range`, or `kafka.group-protocol: consumer`",
+                    stage.name
+                ));
+            }
             self.partitions.push(partitions);
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::stop(wrong.join("; "))) }

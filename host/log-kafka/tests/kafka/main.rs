@@ -36,6 +36,8 @@ fn main() {
         case!(restore::refuses_positions_that_are_gone),
         case!(rebalance::in_the_middle_of_a_transfer_loses_and_doubles_nothing),
         case!(rebalance::works_with_the_classic_protocol),
+        case!(rebalance::works_with_cooperative_members),
+        case!(rebalance::leaves_partitions_that_stay_alone),
         case!(rebalance::waits_for_the_release_of_every_partition),
         case!(faults::a_broker_that_is_not_there_is_named),
         case!(faults::a_refused_property_is_named),

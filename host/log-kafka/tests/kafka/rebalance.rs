@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use millstream_log::{Log, PollEvent};
-use millstream_log_kafka::{GroupProtocol, KafkaConfig, KafkaLog};
+use millstream_log_kafka::{Assignor, GroupProtocol, KafkaConfig, KafkaLog};
 
 use crate::{
     harness::{Broker, PATIENCE, assigned, batch, spec, write},
@@ -85,12 +85,54 @@ pub fn in_the_middle_of_a_transfer_loses_and_doubles_nothing(broker: &Broker) ->
     transfer(broker, broker.config())
 }
 
-pub fn works_with_the_classic_protocol(broker: &Broker) -> Result<()> {
-    let mut config = broker.config();
-    config.group_protocol = GroupProtocol::Classic;
+fn classic(broker: &Broker, assignor: Assignor) -> KafkaConfig {
+    let mut config = KafkaConfig { group_protocol: GroupProtocol::Classic, assignor, ..broker.config() };
     config.properties.insert("session.timeout.ms".into(), "6000".into());
     config.properties.insert("heartbeat.interval.ms".into(), "500".into());
-    transfer(broker, config)
+    config
+}
+
+pub fn works_with_the_classic_protocol(broker: &Broker) -> Result<()> {
+    transfer(broker, classic(broker, Assignor::Range))
+}
+
+pub fn works_with_cooperative_members(broker: &Broker) -> Result<()> {
+    transfer(broker, classic(broker, Assignor::CooperativeSticky))
+}
+
+/// A second session joins one that has four partitions: two of them are revoked, or all, as the protocol has it.
+pub fn leaves_partitions_that_stay_alone(broker: &Broker) -> Result<()> {
+    for (config, wanted) in
+        [(broker.config(), 2), (classic(broker, Assignor::CooperativeSticky), 2), (classic(broker, Assignor::Range), 4)]
+    {
+        let what = format!("{:?}, {:?}", config.group_protocol, config.assignor);
+        let log = KafkaLog::connect(config)?;
+        let input = broker.topic(&log, "input", 4)?;
+        let group = broker.fresh("group");
+        let mut first = log.session(&spec(&group, "a", &[&input]))?;
+        assigned(&mut *first, 4)?;
+        let mut second = log.session(&spec(&group, "b", &[&input]))?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut revoked = Vec::new();
+        let mut came = Vec::new();
+        while came.len() < 2 {
+            ensure!(Instant::now() < deadline, "{what}: only {came:?} came to the second session");
+            match first.poll(Duration::from_millis(20))? {
+                PollEvent::Revoked(partitions) => {
+                    first.release(&partitions)?;
+                    revoked.extend(partitions);
+                }
+                event => ensure!(matches!(event, PollEvent::Idle | PollEvent::Assigned(_)), "{what}: {event:?}"),
+            }
+            if let PollEvent::Assigned(partitions) = second.poll(Duration::from_millis(20))? {
+                came.extend(partitions);
+            }
+        }
+        ensure!(revoked.len() == wanted, "{what}: {revoked:?} were revoked");
+        second.close()?;
+        first.close()?;
+    }
+    Ok(())
 }
 
 /// Of two revoked partitions one is released: neither goes to the other session before the second is.
