@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
+mod objects;
 mod operations;
 mod pipelines;
 mod plugins;

@@ -25,6 +25,8 @@ struct AtPoint {
     /// `before-commit-log:3`.
     point: String,
     lasts: Duration,
+    /// It begins without its state on disk, so that it comes to the point with a snapshot.
+    wipe: bool,
     host: Option<usize>,
     /// Which process of the host it is.
     start: u64,
@@ -41,6 +43,7 @@ impl AtPoint {
             deed,
             point: format!("{side}-{}:{count}", step.name()),
             lasts: Duration::from_millis(random.random_range(lasts_ms)),
+            wipe: random.random_bool(0.3),
             host: None,
             start: 0,
         })
@@ -106,9 +109,13 @@ impl Trouble for AtPoint {
         let Some(number) = self.host else { return Ok(false) };
         let host = cluster.host(number)?;
         host.kill()?;
+        if self.wipe {
+            host.wipe_state()?;
+        }
         let armed = host.start_armed(self.deed, &self.point)?;
         self.start = host.starts;
         cluster.journal.counts.kills += 1;
+        cluster.journal.counts.wipes += u64::from(self.wipe);
         Ok(armed)
     }
 

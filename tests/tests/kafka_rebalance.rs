@@ -1,0 +1,181 @@
+//! Hosts that join, leave and are killed, under each group protocol: what stays on a host goes on untouched where the
+//! protocol allows it, and nothing is lost or doubled. Needs a broker (`MILLSTREAM_KAFKA`), which `./x test kafka` starts.
+
+#![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use millstream_tests::{Client, Server, ServerOptions, value_of};
+use serde_json::Value;
+
+const PARTITIONS: u32 = 6;
+const KEYS: u64 = 50;
+
+/// A name that no other run on this broker has.
+fn fresh(name: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(format!("{name}-{}", now.as_nanos()))
+}
+
+fn start(directory: &Path, bootstrap: &str, host: &str, settings: &str) -> Result<Server> {
+    let config = directory.join(format!("{host}.yaml"));
+    let registry = directory.join("registry");
+    let text = format!(
+        "host-id: {host}\nregistry: {}\nkafka: {{ bootstrap: '{bootstrap}', transaction-timeout: 5s, {settings} }}\n",
+        registry.display()
+    );
+    fs::write(&config, text)?;
+    let arguments = vec!["--config".into(), config.display().to_string()];
+    Server::start(&directory.join(host), &ServerOptions { arguments, ..ServerOptions::default() })
+}
+
+fn launch(server: &Server, name: &str) -> Result<()> {
+    let operators = millstream_tests::operators_of("tests/guests")?;
+    server.push("totals@1.0.0", &fs::read(operators.join("totals_v1.wasm"))?)?;
+    server.create_topic(&format!("{name}-in"), PARTITIONS)?;
+    let yaml = format!(
+        "
+pipeline: {name}
+sources: {{ in: {{ topic: {name}-in }} }}
+steps: {{ totals: {{ from: in, operator: totals@1.0.0 }} }}
+sinks: {{ out: {{ from: totals, topic: {name}-out }} }}
+workers: 1
+commit: {{ interval: 50ms }}
+retry: {{ attempts: 100, backoff: 100ms }}
+"
+    );
+    server.launch(name, &yaml)
+}
+
+/// Writes numbered records until it is stopped, and counts them.
+fn write(client: &Client, topic: &str, stop: &AtomicBool, written: &AtomicU64) -> Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        let mut lines = String::new();
+        let first = written.load(Ordering::Relaxed);
+        for id in first..first + 50 {
+            let key = id % KEYS;
+            writeln!(
+                lines,
+                "{{\"key\":\"k{key}\",\"value\":{{\"id\":{id},\"key\":\"k{key}\",\"group\":\"g\",\"amount\":{id}}}}}"
+            )?;
+        }
+        client.produce(topic, &lines)?;
+        written.fetch_add(50, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// How each task of a host was restored, once they all are. A task that is opened again has another answer.
+type Tasks = BTreeMap<u64, Value>;
+
+fn tasks(server: &Server, name: &str) -> Result<Option<Tasks>> {
+    let status = server.status(name)?;
+    let tasks = status["tasks"].as_array().context("no tasks")?;
+    let open = |task: &Value| Some((task["partition"].as_u64()?, task["restored"].as_object()?.clone().into()));
+    Ok(tasks.iter().map(open).collect())
+}
+
+/// Waits until these hosts share out all tasks evenly.
+fn shared_out(servers: &[&Server], name: &str) -> Result<Vec<Tasks>> {
+    let each = PARTITIONS as usize / servers.len();
+    let look = || servers.iter().map(|server| tasks(server, name)).collect::<Result<Option<Vec<_>>>>();
+    millstream_tests::until(&format!("{} hosts have {each} tasks each", servers.len()), || {
+        Ok(look()?.is_some_and(|all| all.iter().all(|tasks| tasks.len() == each)))
+    })?;
+    look()?.context("they had them a moment ago")
+}
+
+/// The tasks that are in both: as they were where `keeps`, opened again on what was on the disk where not.
+fn check_stayed(before: &Tasks, after: &Tasks, keeps: bool) -> Result<()> {
+    let stayed: Vec<_> = after.iter().filter_map(|(task, now)| Some((task, before.get(task)?, now))).collect();
+    ensure!(!stayed.is_empty(), "none stayed: {before:?} {after:?}");
+    for (task, then, now) in stayed {
+        ensure!((then == now) == keeps, "task {task}: {then} before, {now} after");
+        ensure!(keeps || now["from"].is_i64(), "task {task} does not begin with the store on the disk: {now}");
+    }
+    Ok(())
+}
+
+fn check_once(server: &Server, name: &str, written: u64) -> Result<()> {
+    let topic = format!("{name}-out");
+    server.until("everything has come out", || Ok(server.record_count(&topic)? >= written))?;
+    let mut ids = Vec::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for record in server.records(&topic)? {
+        let value = value_of(&record)?;
+        ids.push(value["id"].as_u64().context("no id")?);
+        let count = counts.entry(value["key"].as_str().context("no key")?.to_owned()).or_default();
+        *count += 1;
+        ensure!(value["count"].as_u64() == Some(*count), "{value} is number {count} of its key");
+    }
+    ids.sort_unstable();
+    ensure!(ids == (0..written).collect::<Vec<_>>(), "{} records are not {written}, each once", ids.len());
+    Ok(())
+}
+
+fn hosts_come_and_go(settings: &str, keeps: bool) -> Result<()> {
+    let Some(bootstrap) = millstream_tests::kafka() else {
+        eprintln!("skipped: MILLSTREAM_KAFKA is not set; run `./x test kafka`");
+        return Ok(());
+    };
+    let (name, directory) = (fresh("rebalance")?, tempfile::tempdir()?);
+    let host = |host: &str| start(directory.path(), &bootstrap, host, settings);
+    let first = host("a")?;
+    launch(&first, &name)?;
+    let (stop, written, input) = (AtomicBool::new(false), AtomicU64::new(0), format!("{name}-in"));
+    let client = Client::new(first.url().to_owned());
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| write(&client, &input, &stop, &written));
+        let moved = (|| {
+            let second = host("b")?;
+            let two = shared_out(&[&first, &second], &name)?;
+            let third = host("c")?;
+            let three = shared_out(&[&first, &second, &third], &name)?;
+            check_stayed(&two[0], &three[0], keeps).context("the first host when the third joined")?;
+            check_stayed(&two[1], &three[1], keeps).context("the second host when the third joined")?;
+            ensure!(third.stop()?.success(), "the third host did not end in order");
+            let again = shared_out(&[&first, &second], &name)?;
+            check_stayed(&three[0], &again[0], keeps).context("the first host when the third left")?;
+            second.kill()?;
+            let alone = shared_out(&[&first], &name)?;
+            check_stayed(&again[0], &alone[0], keeps).context("the first host when the second was killed")?;
+            let restarts = first.status(&name)?["restarts"].clone();
+            ensure!(restarts == 0, "{restarts} workers of the first host began again");
+            Ok(())
+        })();
+        stop.store(true, Ordering::Relaxed);
+        let ended = writing.join().map_err(|_| anyhow!("the writer panicked"))?;
+        moved.and(ended)
+    })?;
+    check_once(&first, &name, written.load(Ordering::Relaxed))?;
+    ensure!(first.stop()?.success(), "the first host did not end in order");
+    Ok(())
+}
+
+#[test]
+fn tasks_that_stay_go_on_with_the_consumer_protocol() -> Result<()> {
+    hosts_come_and_go("group-protocol: consumer", true)
+}
+
+#[test]
+fn tasks_that_stay_go_on_with_cooperative_members() -> Result<()> {
+    let properties = "properties: { session.timeout.ms: '6000', heartbeat.interval.ms: '500' }";
+    hosts_come_and_go(&format!("group-protocol: classic, assignor: cooperative-sticky, {properties}"), true)
+}
+
+/// The protocol takes all partitions from all members each time. What they had on their disks is not read again.
+#[test]
+fn tasks_are_opened_again_from_the_disk_with_eager_members() -> Result<()> {
+    let properties = "properties: { session.timeout.ms: '6000', heartbeat.interval.ms: '500' }";
+    hosts_come_and_go(&format!("group-protocol: classic, {properties}"), false)
+}
