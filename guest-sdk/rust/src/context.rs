@@ -7,6 +7,7 @@ use crate::frame::Frame;
 use crate::metrics::{Counter, Gauge, Histogram, Metrics};
 use crate::output::{Output, OutputValue};
 use crate::outputs::OutputBuilder;
+use crate::timer::{TimeDomain, TimerBuilder};
 use crate::{Error, Operator, Result, host};
 
 /// The surroundings of the record in hand: the state of its key, the outputs, time, randomness and metrics.
@@ -15,6 +16,7 @@ pub struct Context<'a, O: Operator> {
     pub state: &'a mut O::State,
     frame: &'a Frame,
     outputs: &'a RefCell<Vec<OutputBuilder>>,
+    timers: &'a RefCell<TimerBuilder>,
     metrics: &'a RefCell<Metrics>,
     operator: PhantomData<fn() -> O>,
 }
@@ -24,9 +26,10 @@ impl<'a, O: Operator> Context<'a, O> {
         state: &'a mut O::State,
         frame: &'a Frame,
         outputs: &'a RefCell<Vec<OutputBuilder>>,
+        timers: &'a RefCell<TimerBuilder>,
         metrics: &'a RefCell<Metrics>,
     ) -> Self {
-        Self { state, frame, outputs, metrics, operator: PhantomData }
+        Self { state, frame, outputs, timers, metrics, operator: PhantomData }
     }
 
     /// Emits a record to the main output.
@@ -57,6 +60,46 @@ impl<'a, O: Operator> Context<'a, O> {
             Some(builder) => builder.push(self.frame, self.frame.index(), output),
             None => Err(Error::new("the operator declares no outputs")),
         }
+    }
+
+    /// Sets a timer of the record's key, which fires when the watermark has reached `time_ms`; one of the same name
+    /// is moved. [`Operator::on_timer`] is called then.
+    ///
+    /// # Errors
+    /// When the record has no key, or the operator has no `on_timer`.
+    pub fn set_event_timer(&self, name: &str, time_ms: i64) -> Result<()> {
+        self.change_timer(TimeDomain::Event, name, Some(time_ms))
+    }
+
+    /// As [`Self::set_event_timer`], by the host's clock: it fires when processing time has reached `time_ms`.
+    ///
+    /// # Errors
+    /// As [`Self::set_event_timer`].
+    pub fn set_processing_timer(&self, name: &str, time_ms: i64) -> Result<()> {
+        self.change_timer(TimeDomain::Processing, name, Some(time_ms))
+    }
+
+    /// Deletes an event-time timer of the record's key, if there is one of that name.
+    ///
+    /// # Errors
+    /// As [`Self::set_event_timer`].
+    pub fn delete_event_timer(&self, name: &str) -> Result<()> {
+        self.change_timer(TimeDomain::Event, name, None)
+    }
+
+    /// Deletes a processing-time timer of the record's key, if there is one of that name.
+    ///
+    /// # Errors
+    /// As [`Self::set_event_timer`].
+    pub fn delete_processing_timer(&self, name: &str) -> Result<()> {
+        self.change_timer(TimeDomain::Processing, name, None)
+    }
+
+    fn change_timer(&self, domain: TimeDomain, name: &str, time_ms: Option<i64>) -> Result<()> {
+        if !O::TIMERS {
+            return Err(Error::new("timers are for operators that have `fn on_timer`"));
+        }
+        self.timers.borrow_mut().push(self.frame, domain, name, time_ms)
     }
 
     /// Processing time in milliseconds since 1970-01-01T00:00:00Z, as the host gives it: the same for all records

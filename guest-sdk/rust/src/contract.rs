@@ -3,7 +3,7 @@
 
 pub use crate::bindings::exports::millstream::operator::processor::{
     BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, Guest, OutputBatch, StateChange,
-    StateDeclaration, StateKind,
+    StateDeclaration, StateKind, TimeDomain, TimerChanges,
 };
 pub use crate::bindings::millstream::operator::state::{MapPage, StateError};
 pub use crate::bindings::millstream::operator::types::{BytesColumn, HeaderColumn, RecordBatch};

@@ -60,9 +60,14 @@ macro_rules! __export {
                 }
 
                 fn on_timer(
-                    _: $crate::contract::FiredTimers,
+                    timers: $crate::contract::FiredTimers,
                 ) -> ::core::result::Result<$crate::contract::BatchOutput, ::std::string::String> {
-                    ::core::result::Result::Err("the operator sets no timers".into())
+                    INSTANCE.with_borrow_mut(|instance| match instance {
+                        ::core::option::Option::Some(instance) => instance.on_timer(timers),
+                        ::core::option::Option::None => {
+                            ::core::result::Result::Err("the operator is not configured".into())
+                        }
+                    })
                 }
             }
 

@@ -7,11 +7,14 @@ use serde::de::DeserializeOwned;
 
 use crate::column::{ColumnBuilder, LeU32s};
 use crate::context::Context;
-use crate::contract::{BatchInput, BatchOutput, Description, FailureColumn, StateDeclaration};
+use crate::contract::{
+    BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, RecordBatch, StateDeclaration,
+};
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::outputs::{self, OutputBuilder, OutputSize};
 use crate::state::{Begin, Changes};
+use crate::timer::{Timer, TimerBuilder};
 use crate::{BatchOperator, Error, Operator, Record, Result, State, log};
 
 /// What a component exports, implemented by [`Instance`] and [`BatchInstance`].
@@ -30,7 +33,18 @@ pub trait Guest: Sized {
     /// # Errors
     /// Why the batch fails as a whole.
     fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String>;
+
+    /// Handles timers that fired.
+    ///
+    /// # Errors
+    /// Why they fail as a whole.
+    fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput, String>;
 }
+
+/// What is done for a row of a batch: a record or a timer.
+trait RowCall<O: Operator>: Fn(&mut O, &Rc<Frame>, usize, &mut Context<'_, O>) -> Result<()> {}
+
+impl<O: Operator, F: Fn(&mut O, &Rc<Frame>, usize, &mut Context<'_, O>) -> Result<()>> RowCall<O> for F {}
 
 /// An [`Operator`] that processes batches: splits them into records, carries state, gathers what is emitted.
 pub struct Instance<O: Operator> {
@@ -43,7 +57,7 @@ pub struct Instance<O: Operator> {
 
 impl<O: Operator> Guest for Instance<O> {
     fn describe() -> Description {
-        description(O::OUTPUTS, O::State::declarations(), O::CONFIG_SCHEMA)
+        description(O::OUTPUTS, O::State::declarations(), O::TIMERS, O::CONFIG_SCHEMA)
     }
 
     fn configure(config: &str) -> Result<Self, String> {
@@ -57,10 +71,29 @@ impl<O: Operator> Guest for Instance<O> {
     }
 
     fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String> {
+        self.run(input, |operator, frame, index, context| operator.process(Record::new(frame, index), context))
+    }
+
+    fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput, String> {
+        let FiredTimers { domain, keys, names, times, groups, group_keys, states, watermark } = timers;
+        // A timer is to what it emits as a record is that has its key, its time and no value.
+        let count = (times.len() / 8) as u32;
+        let values = (0..count).map(|_| None::<&[u8]>).collect::<ColumnBuilder>().finish();
+        let batch = RecordBatch { count, keys, values, timestamps: times, ..RecordBatch::empty() };
+        let input = BatchInput { batch, groups, group_keys, states, watermark };
+        self.run(input, |operator, frame, index, context| {
+            operator.on_timer(Timer { frame, names: &names, domain, index }, context)
+        })
+    }
+}
+
+impl<O: Operator> Instance<O> {
+    /// Calls the operator for each row of a batch.
+    fn run(&mut self, input: BatchInput, call: impl RowCall<O>) -> Result<BatchOutput, String> {
         log::forget_levels();
         let (frame, prefetched) = Frame::new(input, self.has_state);
         let frame = Rc::new(frame);
-        let processed = self.process_records(&frame, prefetched);
+        let processed = self.run_rows(&frame, prefetched, call);
         self.state.leave();
         let (mut output, builders) = match processed {
             Ok(processed) => processed,
@@ -76,26 +109,30 @@ impl<O: Operator> Guest for Instance<O> {
         }
         Ok(output)
     }
-}
 
-impl<O: Operator> Instance<O> {
-    fn process_records(
+    fn run_rows(
         &mut self,
         frame: &Rc<Frame>,
         prefetched: Vec<crate::contract::BytesColumn>,
+        call: impl RowCall<O>,
     ) -> Result<(BatchOutput, Vec<OutputBuilder>)> {
         self.state.begin(&mut Begin { frame, prefetched: prefetched.into_iter() })?;
         let outputs = RefCell::new(self.sizes.iter().map(|size| OutputBuilder::sized(*size)).collect());
         let mut failed = LeU32s::default();
         let mut reasons = ColumnBuilder::default();
-        let mut context = Context::new(&mut self.state, frame, &outputs, &self.metrics);
+        let timers = RefCell::new(TimerBuilder::default());
+        let mut context = Context::new(&mut self.state, frame, &outputs, &timers, &self.metrics);
         for index in 0..frame.batch.count as usize {
             frame.seek(index);
-            match self.operator.process(Record::new(frame, index), &mut context) {
-                Ok(()) => context.state.keep(),
+            match call(&mut self.operator, frame, index, &mut context) {
+                Ok(()) => {
+                    context.state.keep();
+                    timers.borrow_mut().keep();
+                }
                 Err(error) if error.concerns_batch() => return Err(error),
                 Err(error) => {
                     context.state.undo();
+                    timers.borrow_mut().undo();
                     outputs.borrow_mut().iter_mut().for_each(|output: &mut OutputBuilder| output.undo(index));
                     failed.push(index as u32);
                     reasons.push(Some(error.message().as_bytes()));
@@ -110,7 +147,8 @@ impl<O: Operator> Instance<O> {
         let builders = outputs.into_inner();
         self.sizes = builders.iter().map(OutputBuilder::size).collect();
         let failures = FailureColumn { records: failed.into_bytes(), reasons: reasons.finish() };
-        Ok((BatchOutput { changes: changes.changes, failures, ..BatchOutput::empty() }, builders))
+        let timers = timers.into_inner().finish();
+        Ok((BatchOutput { changes: changes.changes, failures, timers, ..BatchOutput::empty() }, builders))
     }
 
     /// Goes to the state of one key, as a record with that key would, and keeps what is changed there.
@@ -140,7 +178,7 @@ pub struct BatchInstance<O: BatchOperator> {
 
 impl<O: BatchOperator> Guest for BatchInstance<O> {
     fn describe() -> Description {
-        description(O::OUTPUTS, O::states(), O::CONFIG_SCHEMA)
+        description(O::OUTPUTS, O::states(), O::TIMERS, O::CONFIG_SCHEMA)
     }
 
     fn configure(config: &str) -> Result<Self, String> {
@@ -151,16 +189,26 @@ impl<O: BatchOperator> Guest for BatchInstance<O> {
         log::forget_levels();
         self.operator.process(input).map_err(|error| error.to_string())
     }
+
+    fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput, String> {
+        log::forget_levels();
+        self.operator.on_timer(timers).map_err(|error| error.to_string())
+    }
 }
 
-fn description(outputs: &[&str], states: Vec<StateDeclaration>, config_schema: Option<&'static str>) -> Description {
+fn description(
+    outputs: &[&str],
+    states: Vec<StateDeclaration>,
+    timers: bool,
+    config_schema: Option<&'static str>,
+) -> Description {
     Description {
         outputs: outputs.iter().map(|&name| name.to_owned()).collect(),
         states,
         reads: Vec::new(),
         writes: Vec::new(),
         raw_values: false,
-        timers: false,
+        timers,
         config_schema: config_schema.map(str::to_owned),
     }
 }

@@ -19,6 +19,7 @@ mod record;
 pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+mod timer;
 
 pub use column::{Column, ColumnBuilder};
 pub use context::Context;
@@ -41,6 +42,8 @@ pub use millstream_guest_macros::State;
 ///   the `impl` is then an error at compile time.
 /// - `#[operator(schema = "{...}")]`: JSON Schema of the configuration; `include_str!(..)` works too.
 ///
+/// An `impl` with `fn on_timer` declares that the operator sets timers.
+///
 /// What the `impl` leaves out is filled in: `type Config = NoConfig`, `type State = ()`, and a `configure` that
 /// makes the operator by `Default` where there is no configuration.
 pub use millstream_guest_macros::operator;
@@ -48,6 +51,7 @@ pub use operator::{BatchOperator, NoConfig, Operator};
 pub use output::{Bytes, Json, Output, OutputValue, Same, Tombstone, ValueSlot, Written};
 pub use record::Record;
 pub use state::State;
+pub use timer::{TimeDomain, Timer};
 
 /// What nearly every operator uses.
 pub mod prelude {
@@ -55,7 +59,8 @@ pub mod prelude {
 
     pub use crate::state::{List, Map, Value};
     pub use crate::{
-        Context, Error, NoConfig, Operator, Output, Record, Result, ResultExt as _, State, ensure, fail, log, operator,
+        Context, Error, NoConfig, Operator, Output, Record, Result, ResultExt as _, State, Timer, ensure, fail, log,
+        operator,
     };
 }
 

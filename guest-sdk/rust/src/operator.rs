@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{BatchInput, BatchOutput, StateDeclaration};
-use crate::{Context, Record, Result, State};
+use crate::contract::{BatchInput, BatchOutput, FiredTimers, StateDeclaration};
+use crate::timer::Timer;
+use crate::{Context, Error, Record, Result, State};
 
 /// An operator that sees one record after the other.
 ///
@@ -26,6 +27,9 @@ pub trait Operator: Sized + 'static {
     /// JSON Schema of the configuration.
     const CONFIG_SCHEMA: Option<&'static str> = None;
 
+    /// Whether it sets timers; [`#[operator]`](macro@crate::operator) says so where there is an `on_timer`.
+    const TIMERS: bool = false;
+
     /// Makes an instance for a step. Called before any record is seen, when a pipeline is applied and when an
     /// operator is swapped.
     ///
@@ -39,6 +43,17 @@ pub trait Operator: Sized + 'static {
     /// # Errors
     /// Why the record fails. What it emitted and what it changed in the state is undone.
     fn process(&mut self, record: Record<'_>, ctx: &mut Context<'_, Self>) -> Result<()>;
+
+    /// Handles a timer that fired: uses the state of its key, emits any number of records, sets timers. What is
+    /// emitted has the timer's key and time unless it says otherwise, and [`Output::same`](crate::Output::same)
+    /// has no value to repeat.
+    ///
+    /// # Errors
+    /// Why the timer fails. What it emitted and what it changed in the state is undone.
+    fn on_timer(&mut self, timer: Timer<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
+        let _ = ctx;
+        Err(Error::new(format!("there is no `on_timer` for timer `{}`", timer.name())))
+    }
 }
 
 /// An operator that sees whole batches as columns, as they cross from the host.
@@ -66,11 +81,23 @@ pub trait BatchOperator: Sized + 'static {
     /// When the configuration makes no sense.
     fn configure(config: Self::Config) -> Result<Self>;
 
+    /// Whether it sets timers; [`#[operator]`](macro@crate::operator) says so where there is an `on_timer`.
+    const TIMERS: bool = false;
+
     /// Processes a batch.
     ///
     /// # Errors
     /// Why the batch fails as a whole; the host then tries smaller ones.
     fn process(&mut self, input: BatchInput) -> Result<BatchOutput>;
+
+    /// Handles timers that fired.
+    ///
+    /// # Errors
+    /// As [`Self::process`].
+    fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput> {
+        let _ = timers;
+        Err(Error::batch("the operator sets no timers"))
+    }
 }
 
 /// The configuration of an operator that takes none: nothing, or an empty object.

@@ -3,11 +3,16 @@
 //! A [`Harness`] does what the host does around an operator: it groups records by key, passes prefetched state,
 //! stores what is changed, and hands back what was emitted. Time and randomness are what the test sets.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::column::{Column, ColumnBuilder, LeU32s, le_i64, le_u32};
-use crate::contract::{BatchInput, BatchOutput, BytesColumn, HeaderColumn, RecordBatch, StateDeclaration};
+use crate::contract::{
+    BatchInput, BatchOutput, BytesColumn, FiredTimers, HeaderColumn, RecordBatch, StateDeclaration, TimeDomain,
+    TimerChanges,
+};
 use crate::host::{self, Simulated};
 use crate::instance::Guest;
 use crate::log::Level;
@@ -175,6 +180,7 @@ pub struct Harness<O: Operator> {
     instance: Instance<O>,
     host: Simulated,
     states: Vec<StateDeclaration>,
+    timers: Timers,
     watermark_ms: i64,
 }
 
@@ -186,7 +192,8 @@ impl<O: Operator> Harness<O> {
     pub fn new(config: &str) -> Result<Self> {
         let instance = Instance::configure(config).map_err(Error::new)?;
         let states = O::State::declarations();
-        Ok(Self { instance, host: Simulated::new(states.clone()), states, watermark_ms: i64::MIN })
+        let host = Simulated::new(states.clone());
+        Ok(Self { instance, host, states, timers: Timers::default(), watermark_ms: i64::MIN })
     }
 
     /// Processes one record as a batch of its own.
@@ -210,7 +217,50 @@ impl<O: Operator> Harness<O> {
         host::swap(&mut self.host);
         let output = output.map_err(Error::batch)?;
         self.store(&group_keys, &output.changes)?;
+        self.timers.change(&output.timers);
         Ok(outcome::<O>(&output))
+    }
+
+    /// Lets event time reach `watermark_ms`, and fires the timers that are due then, in order of time, those
+    /// included that are set meanwhile. In [`Outcome`], sources and failures count the timers of each moment.
+    ///
+    /// # Errors
+    /// When timers fail as a whole.
+    pub fn advance_watermark_ms(&mut self, watermark_ms: i64) -> Result<Outcome> {
+        self.watermark_ms = self.watermark_ms.max(watermark_ms);
+        self.fire(TimeDomain::Event, watermark_ms)
+    }
+
+    /// Lets processing time reach `now_ms`, and fires the timers that are due then.
+    ///
+    /// # Errors
+    /// As [`Self::advance_watermark_ms`].
+    pub fn advance_now_ms(&mut self, now_ms: i64) -> Result<Outcome> {
+        self.host.now_ms = self.host.now_ms.max(now_ms);
+        self.fire(TimeDomain::Processing, now_ms)
+    }
+
+    fn fire(&mut self, domain: TimeDomain, up_to_ms: i64) -> Result<Outcome> {
+        let mut all = Outcome::default();
+        while let Some((time_ms, due)) = self.timers.take_next(domain, up_to_ms) {
+            let records: Vec<Input> =
+                due.iter().map(|(key, _)| Input::tombstone().key(key.clone()).timestamp_ms(time_ms)).collect();
+            let BatchInput { batch, groups, group_keys, states, watermark } = self.batch(&records);
+            let names = due.iter().map(|(_, name)| Some(name.as_slice())).collect::<ColumnBuilder>().finish();
+            let keys_of_groups = group_keys.clone();
+            let RecordBatch { keys, timestamps: times, .. } = batch;
+            let fired = FiredTimers { domain, keys, names, times, groups, group_keys, states, watermark };
+            host::swap(&mut self.host);
+            let output = self.instance.on_timer(fired);
+            host::swap(&mut self.host);
+            let output = output.map_err(Error::batch)?;
+            self.store(&keys_of_groups, &output.changes)?;
+            self.timers.change(&output.timers);
+            let outcome = outcome::<O>(&output);
+            all.emitted.extend(outcome.emitted);
+            all.failed.extend(outcome.failed);
+        }
+        Ok(all)
     }
 
     /// Looks at the state of a key, or changes it, as a record with that key would.
@@ -241,6 +291,7 @@ impl<O: Operator> Harness<O> {
     #[must_use]
     pub fn adopt_state<P: Operator>(mut self, previous: Harness<P>) -> Self {
         self.host = previous.host.with_states(self.states.clone());
+        self.timers = previous.timers;
         self
     }
 
@@ -312,6 +363,45 @@ impl<O: Operator> Harness<O> {
                 .map_err(|error| Error::batch(format!("{error:?}")))?;
         }
         Ok(())
+    }
+}
+
+/// The timers that are set.
+#[derive(Debug, Default)]
+struct Timers {
+    /// By clock (event time: true), key and name.
+    set: BTreeMap<(bool, Vec<u8>, Vec<u8>), i64>,
+}
+
+impl Timers {
+    fn change(&mut self, changes: &[TimerChanges]) {
+        for change in changes {
+            let (keys, names) = (Column::new(&change.keys), Column::new(&change.names));
+            for row in 0..keys.len() {
+                let bytes = |column: &Column<'_>| column.get(row).unwrap_or_default().to_vec();
+                let timer = (change.domain == TimeDomain::Event, bytes(&keys), bytes(&names));
+                match le_i64(&change.times, row) {
+                    None | Some(i64::MIN) => self.set.remove(&timer),
+                    Some(time_ms) => self.set.insert(timer, time_ms),
+                };
+            }
+        }
+    }
+
+    /// Takes out the timers of the earliest moment that is due: keys and names.
+    fn take_next(&mut self, domain: TimeDomain, up_to_ms: i64) -> Option<(i64, Vec<(Vec<u8>, Vec<u8>)>)> {
+        let is_event = domain == TimeDomain::Event;
+        let due = self.set.iter().filter(|((event, ..), time_ms)| *event == is_event && **time_ms <= up_to_ms);
+        let next = due.map(|(_, time_ms)| *time_ms).min()?;
+        let mut taken = Vec::new();
+        self.set.retain(|(event, key, name), time_ms| {
+            let is_next = *event == is_event && *time_ms == next;
+            if is_next {
+                taken.push((key.clone(), name.clone()));
+            }
+            !is_next
+        });
+        Some((next, taken))
     }
 }
 

@@ -45,6 +45,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             const CONFIG_SCHEMA: ::core::option::Option<&'static str> = ::core::option::Option::Some(#schema);
         ));
     }
+    if has("on_timer") {
+        missing.push(parse_quote!(
+            const TIMERS: bool = true;
+        ));
+    }
     if !has_config {
         missing.push(parse_quote!(
             type Config = ::millstream_guest::NoConfig;
