@@ -2,6 +2,7 @@
 
 use crate::{
     expression::{Expression, ExpressionError},
+    field_path::FieldPath,
     json_fields::FieldSet,
 };
 
@@ -195,6 +196,12 @@ impl<'a> Parser<'a> {
     /// Checks the expression at a span and gives its text.
     fn expression(&self, (start, end): (usize, usize)) -> Result<String, AggregateError> {
         let text = self.text.get(start..end).unwrap_or_default();
+        if let Some(inner) = argument_of_decimal(text) {
+            let is_field = inner.trim().starts_with('/') && inner.trim().parse::<FieldPath>().is_ok();
+            let message = "decimal() takes one field path and stands alone, for instance sum(decimal(/amount))";
+            let spaces = text.len() - text.trim_start().len();
+            return if is_field { Ok(text.trim().to_owned()) } else { Err(self.error_at(start + spaces, message)) };
+        }
         let before = self.text.get(..start).map_or(0, |before| before.chars().count());
         match Expression::parse(text, &mut FieldSet::default()) {
             Ok(_) => Ok(text.trim().to_owned()),
@@ -204,6 +211,11 @@ impl<'a> Parser<'a> {
             }
         }
     }
+}
+
+/// What is in the brackets of an argument `decimal(...)`.
+pub(super) fn argument_of_decimal(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("decimal")?.trim_start().strip_prefix('(')?.strip_suffix(')')
 }
 
 fn unknown(word: &str) -> String {
@@ -252,7 +264,7 @@ mod tests {
             ("top(/a)", "top() is written top(/merchant, 10), at character 1 of `top(/a)`"),
             (
                 "top(/a, 0)",
-                "`0` is not a number from 1 to 1000, without decimals; for instance top(/merchant, 10), at character 9 of `top(/a, 0)`",
+                "`0` is not a number from 1 to 256, without decimals; for instance top(/merchant, 10), at character 9 of `top(/a, 0)`",
             ),
             (
                 "quantile(/a, 99)",

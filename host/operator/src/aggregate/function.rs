@@ -45,7 +45,7 @@ pub(super) struct Signature {
 }
 
 /// The largest number that [`Function::Top`] takes.
-pub(super) const MAX_TOP: u64 = 1_000;
+pub(super) const MAX_TOP: u64 = 256;
 /// The largest limit of values that are kept.
 pub(super) const MAX_LIMIT: u64 = 1_000_000;
 

@@ -12,12 +12,15 @@ use crate::{
 
 use super::{
     cell::{CellKind, View},
-    declaration::Declaration,
+    declaration::{Declaration, argument_of_decimal},
     function::Function,
 };
 
 /// Values that are kept where a declaration has no limit.
 const DEFAULT_LIMIT: u32 = 10_000;
+/// Counters for each of the most frequent values, and at least.
+const COUNTERS_EACH: usize = 16;
+const MIN_COUNTERS: usize = 256;
 
 /// What of a record goes into cells.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Source {
     /// Index into [`Layout::conditions`].
     pub condition: Option<usize>,
     pub form: Form,
+    /// A field's strings are read as the numbers that they are: it was written `decimal(/field)`.
+    pub reads_text: bool,
     /// The call that it is the argument of, for messages.
     pub call: String,
 }
@@ -100,15 +105,27 @@ impl Layout {
 
     fn add(&mut self, declaration: &Declaration) -> Result<(), ExpressionError> {
         let limit = || declaration.parameter.map_or(DEFAULT_LIMIT, |limit| limit as u32);
+        let variance = |of_sample, root| (CellKind::Moments, View::Variance { of_sample, root });
         let (kind, view) = match declaration.function {
             Function::Count => (CellKind::Count, View::Plain),
             Function::Sum => (CellKind::Sum, View::Plain),
             Function::Avg => (CellKind::Sum, View::Mean),
             Function::Min => (CellKind::Min, View::Plain),
             Function::Max => (CellKind::Max, View::Plain),
-            _ => {
-                let message = format!("{:?} with limit {} is still to come", declaration.function, limit());
-                return Err(ExpressionError { text: declaration.call.clone(), column: 1, message });
+            Function::Var => variance(false, false),
+            Function::VarSample => variance(true, false),
+            Function::Stddev => variance(false, true),
+            Function::StddevSample => variance(true, true),
+            Function::First => (CellKind::First, View::Plain),
+            Function::Last => (CellKind::Last, View::Plain),
+            Function::Collect => (CellKind::List(limit()), View::Plain),
+            Function::CollectDistinct => (CellKind::Values(limit()), View::Plain),
+            Function::Distinct => (CellKind::Values(limit()), View::Size),
+            Function::ApproxDistinct => (CellKind::HyperLogLog, View::Plain),
+            Function::Quantile => (CellKind::Sketch, View::Quantile(declaration.parameter.unwrap_or_default())),
+            Function::Top => {
+                let most = declaration.parameter.unwrap_or_default() as usize;
+                (CellKind::Frequent((most * COUNTERS_EACH).max(MIN_COUNTERS) as u32), View::Most(most))
             }
         };
         let cell = self.cell(kind, declaration)?;
@@ -138,7 +155,9 @@ impl Layout {
         if let Some(at) = self.source_keys.iter().position(|known| *known == key) {
             return Ok(at);
         }
-        let argument = match &declaration.argument {
+        let text = declaration.argument.as_deref();
+        let of_text = text.and_then(argument_of_decimal);
+        let argument = match of_text.or(text) {
             None => Argument::Record,
             Some(text) => {
                 let expression = Expression::parse(text, &mut self.fields)?;
@@ -146,7 +165,8 @@ impl Layout {
             }
         };
         self.source_keys.push(key);
-        self.sources.push(Source { argument, condition, form, call: declaration.call.clone() });
+        let (reads_text, call) = (of_text.is_some(), declaration.call.clone());
+        self.sources.push(Source { argument, condition, form, reads_text, call });
         Ok(self.sources.len() - 1)
     }
 

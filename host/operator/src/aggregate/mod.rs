@@ -9,6 +9,7 @@ mod decimal;
 mod declaration;
 mod encoding;
 mod function;
+mod hash;
 mod layout;
 mod operands;
 mod order;

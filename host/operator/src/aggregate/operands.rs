@@ -51,7 +51,6 @@ enum Operand<'a> {
 /// The inputs of the records of a batch.
 #[derive(Debug)]
 pub(super) struct Operands<'a> {
-    width: usize,
     all: Vec<Operand<'a>>,
     long: Vec<Decimal>,
     written: Vec<u8>,
@@ -71,7 +70,6 @@ impl<'a> Operands<'a> {
     pub fn of(layout: &Layout, batch: &'a RecordBatch, rows: &[u32], found: &mut Extraction) -> Self {
         let width = layout.sources.len();
         let mut operands = Self {
-            width,
             all: Vec::with_capacity(width * rows.len().min(batch.len())),
             long: Vec::new(),
             written: Vec::new(),
@@ -143,11 +141,11 @@ impl<'a> Operands<'a> {
             Form::Presence => Ok(Operand::Present),
             Form::Json => Ok(Operand::Json(raw)),
             Form::Canonical => self.canonical(raw),
-            Form::Number => match Decimal::from_json(raw) {
+            Form::Number => match Decimal::from_json(unquoted(source, raw)) {
                 Ok(number) => Ok(self.exact(number)),
                 Err(error) => Err(refuse(source, raw, error)),
             },
-            Form::Float => match float_from_json(raw) {
+            Form::Float => match float_from_json(unquoted(source, raw)) {
                 Some(number) => Ok(Operand::Float(number)),
                 None => Err(refuse(source, raw, DecimalError::NotANumber)),
             },
@@ -233,19 +231,29 @@ impl<'a> Operands<'a> {
     }
 }
 
+/// The number in a string, where strings are read as numbers.
+#[inline]
+fn unquoted<'a>(source: &Source, raw: &'a [u8]) -> &'a [u8] {
+    match raw {
+        [b'"', content @ .., b'"'] if source.reads_text => content,
+        raw => raw,
+    }
+}
+
 #[cold]
 fn refuse(source: &Source, raw: &[u8], error: DecimalError) -> String {
     let call = &source.call;
-    let kind = Value::from_json(raw).map_or("something that is not JSON", |value| value.kind());
-    if kind != "a number" {
-        return format!("{call} cannot take {kind}");
-    }
-    // A number that a stranger wrote may be as long as the record.
+    // What a stranger wrote may be as long as the record.
     let shown = String::from_utf8_lossy(raw.get(..50).unwrap_or(raw));
-    match error {
-        DecimalError::TooManyDigits => {
-            format!("{call} is exact to 38 digits, which {shown} exceeds; float() rounds it")
+    match (raw, error) {
+        (_, DecimalError::TooManyDigits) => {
+            format!("{call} is exact to 38 digits and cannot take {shown}; float() rounds")
         }
-        DecimalError::NotANumber => format!("{call} cannot take {shown}"),
+        ([b'-' | b'0'..=b'9', ..], _) => format!("{call} cannot take {shown}"),
+        (raw, _) if source.reads_text && raw.starts_with(b"\"") => format!("{call} cannot read {shown}"),
+        (raw, _) => {
+            let kind = Value::from_json(raw).map_or("something that is not JSON", |value| value.kind());
+            format!("{call} cannot take {kind}")
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! The built-in aggregates through their public interface.
 
+mod cost;
+mod persisted;
+mod properties;
+mod sketches;
 mod values;
 
 use millstream_types::{BytesColumn, RecordBatch, RecordRef};

@@ -16,6 +16,7 @@ pub(super) enum Function {
     Concat,
     Contains,
     EndsWith,
+    Float,
     Floor,
     If,
     Length,
@@ -52,12 +53,13 @@ impl Signature {
     }
 }
 
-const SIGNATURES: [Signature; 14] = [
+const SIGNATURES: [Signature; 15] = [
     Signature::new("abs", Function::Abs, 1, 1),
     Signature::new("coalesce", Function::Coalesce, 1, usize::MAX),
     Signature::new("concat", Function::Concat, 1, usize::MAX),
     Signature::new("contains", Function::Contains, 2, 2),
     Signature::new("ends_with", Function::EndsWith, 2, 2),
+    Signature::new("float", Function::Float, 1, 1),
     Signature::new("floor", Function::Floor, 1, 1),
     Signature::new("if", Function::If, 3, 3),
     Signature::new("length", Function::Length, 1, 1),
@@ -117,6 +119,13 @@ fn call_with_one(function: Function, value: Value<'_>) -> Result<Value<'_>, Stri
         (Function::Number, Value::Text(text)) => {
             value::number(text.trim().as_bytes()).ok_or_else(|| format!("number() cannot read {text:?}"))
         }
+        (Function::Float, Value::Int(number)) => Ok(Value::Float(number as f64)),
+        (Function::Float, number @ Value::Float(_)) => Ok(number),
+        (Function::Float, Value::Text(text)) => match value::number(text.trim().as_bytes()) {
+            Some(Value::Int(number)) => Ok(Value::Float(number as f64)),
+            Some(number) => Ok(number),
+            None => Err(format!("float() cannot read {text:?}")),
+        },
         (Function::String, value) => {
             as_text(value).map_err(|kind| format!("string() cannot take {kind}")).map(Value::Text)
         }

@@ -37,6 +37,7 @@
 //! | `coalesce(a, b, ...)` | the first that is neither missing nor null |
 //! | `if(condition, a, b)` | `a` where the condition is true, otherwise `b` |
 //! | `number(a)`, `string(a)` | a string read as a number, a number or boolean as a string |
+//! | `float(a)` | the same as `number(a)`, as a number with decimals |
 //! | `round(a)`, `round(a, decimals)`, `floor(a)`, `abs(a)` | a number |
 //! | `lower(a)`, `upper(a)`, `length(a)` | of a string; `length` also of arrays and objects |
 //! | `contains(a, b)`, `starts_with(a, b)`, `ends_with(a, b)` | whether string `b` is in string `a` |

@@ -69,6 +69,9 @@ fn expressions_have_these_values() {
         ("/text > 1", "false"),
         ("number(/text) == 12", "true"),
         ("string(/n) == '7'", "true"),
+        ("float(/n)", "7.0"),
+        ("float('1e3')", "1000.0"),
+        ("float(/text) + 1", "13.0"),
         ("/user == /user", "true"),
         ("'b' > 'a'", "true"),
         // functions
@@ -98,6 +101,8 @@ fn records_fail_with_a_reason() {
         ("/n and true", "the condition is a number where true or false is needed"),
         ("if(/currency, 1, 2)", "the condition is a string where true or false is needed"),
         ("1e308 * 10", "the result of `*` is too large for a number"),
+        ("float(/currency)", "float() cannot read \"EUR\""),
+        ("float(/ok)", "float() cannot take a boolean"),
         ("number(/currency)", "number() cannot read \"EUR\""),
         ("lower(/n)", "lower() cannot take a number"),
         ("contains(/n, 'a')", "contains() cannot take a number and a string"),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::put_number;
+use super::{put_null, put_number};
 use crate::aggregate::{
     decimal::Decimal,
     encoding::{Damaged, Reader, put_f64, put_signed},
@@ -13,7 +13,7 @@ use crate::aggregate::{
 ///
 /// Written as a byte: [`NONE`], or [`FLOAT`] and the number, or the decimals and the mantissa.
 #[derive(Debug)]
-pub(super) struct Extreme {
+pub struct Extreme {
     is_largest: bool,
     number: Option<Number>,
 }
@@ -93,7 +93,7 @@ impl Extreme {
     /// The number; null where there is none.
     pub fn write_result(&self, out: &mut Vec<u8>) {
         match self.number {
-            None => out.extend_from_slice(b"null"),
+            None => put_null(out),
             Some(Number::Exact(number)) => number.write(out),
             Some(Number::Float(number)) => put_number(out, number),
         }

@@ -1,6 +1,6 @@
 //! Sums.
 
-use super::{Refusal, put_number};
+use super::{Refusal, put_null, put_number};
 use crate::aggregate::{
     decimal::Decimal,
     encoding::{Damaged, Reader, put_f64, put_signed, put_varint},
@@ -12,7 +12,7 @@ use crate::aggregate::{
 /// Written as a byte, the decimals of the exact sum, then its mantissa. The byte is [`TOO_LARGE`], alone, where the
 /// sum is. [`FLOATS`] is set in it where floating-point numbers follow: their count and their sum in two parts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sum {
+pub struct Sum {
     exact: Decimal,
     /// How many floating-point numbers there are.
     floats: u64,
@@ -121,7 +121,7 @@ impl Sum {
     /// The sum; null where it is too large.
     pub fn write_result(&self, out: &mut Vec<u8>) {
         match self.is_too_large {
-            true => out.extend_from_slice(b"null"),
+            true => put_null(out),
             false if self.floats == 0 => self.exact.write(out),
             false => put_number(out, self.total()),
         }
@@ -130,7 +130,7 @@ impl Sum {
     /// The sum by the count; null where there is none.
     pub fn write_mean(&self, count: u64, out: &mut Vec<u8>) {
         if self.is_too_large || count == 0 {
-            return out.extend_from_slice(b"null");
+            return put_null(out);
         }
         match self.exact.divided_by(count).filter(|_| self.floats == 0) {
             Some(mean) => mean.write(out),
