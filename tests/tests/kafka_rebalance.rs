@@ -179,3 +179,31 @@ fn tasks_are_opened_again_from_the_disk_with_eager_members() -> Result<()> {
     let properties = "properties: { session.timeout.ms: '6000', heartbeat.interval.ms: '500' }";
     hosts_come_and_go(&format!("group-protocol: classic, {properties}"), false)
 }
+
+#[test]
+fn stages_that_read_topics_together_are_refused_with_cooperative_members() -> Result<()> {
+    let Some(bootstrap) = millstream_tests::kafka() else {
+        eprintln!("skipped: MILLSTREAM_KAFKA is not set; run `./x test kafka`");
+        return Ok(());
+    };
+    let (name, directory) = (fresh("together")?, tempfile::tempdir()?);
+    let server = start(directory.path(), &bootstrap, "a", "group-protocol: classic, assignor: cooperative-sticky")?;
+    for topic in ["left", "right"] {
+        server.create_topic(&format!("{name}-{topic}"), 2)?;
+    }
+    let yaml = format!(
+        "
+pipeline: {name}
+sources: {{ left: {{ topic: {name}-left }}, right: {{ topic: {name}-right }} }}
+steps: {{ both: {{ from: [left, right], filter: /n > 0 }} }}
+sinks: {{ out: {{ from: both, topic: {name}-out }} }}
+"
+    );
+    server.put(&format!("/api/v1/pipelines/{name}"), "application/yaml", yaml.as_bytes())?.success()?;
+    let started = server.act(&name, "start")?;
+    let refused = |text: &str| text.contains("stage both: it reads several topics together");
+    if !refused(&started.text) {
+        server.until("the pipeline is refused", || Ok(refused(&server.status(&name)?["reason"].to_string())))?;
+    }
+    Ok(())
+}

@@ -51,7 +51,7 @@ sources: {{ in: {{ topic: {IN} }} }}
 steps: {{ all: {{ from: in, filter: /n > 0 }} }}
 sinks:
   topic: {{ from: all, topic: {OUT} }}
-  files: {{ from: all, files: {{ url: '{out}', roll: {{ records: 50, age: 500ms }} }} }}
+  files: {{ from: all, files: {{ url: '{out}', roll: {{ records: 50, age: 1s }} }} }}
 commit: {{ interval: 20ms }}
 "
         ),
