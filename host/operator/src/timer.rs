@@ -45,6 +45,9 @@ pub enum TimerUse {
 /// The time that deletes a [named](TimerUse::Named) timer.
 pub const DELETE_TIMER: i64 = i64::MIN;
 
+/// The time of a timer that does not fire, whatever the clock says.
+pub const NEVER: i64 = i64::MAX;
+
 /// Timers to set or to delete, a row each, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerChanges {
@@ -54,7 +57,7 @@ pub struct TimerChanges {
     pub keys: BytesColumn,
     /// A name for each, never null.
     pub names: BytesColumn,
-    /// Times in milliseconds. A named timer is deleted by [`DELETE_TIMER`].
+    /// Times in milliseconds. A named timer is deleted by [`DELETE_TIMER`]; at [`NEVER`] none fires.
     pub times: Vec<i64>,
     /// These [exact](TimerUse::Exact) timers are deleted, not set.
     pub delete: bool,
@@ -121,3 +124,6 @@ impl FiredTimers<'_> {
         self.times.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use millstream_state::{StateDeclaration, StateError, StateHandle, StateKind, TaskState};
 use millstream_types::BytesColumn;
 
-use super::{DELETE_TIMER, TimeDomain, TimerChanges, TimerUse};
+use super::{DELETE_TIMER, NEVER, TimeDomain, TimerChanges, TimerUse};
 
 /// The timers of one step, in the state of a task.
 ///
@@ -28,11 +28,12 @@ pub struct Timers {
 /// What is remembered of a task's timers of one clock.
 #[derive(Clone, Copy, Debug)]
 struct Horizon {
-    /// No timer is due before; `i64::MAX`: there may be none at all.
+    /// No timer is due before; [`NEVER`]: none will be.
     earliest: i64,
 }
 
-/// Timers that are due, taken out of the state: rows in order of time, then key, then name.
+/// Timers that are due, taken out of the state: rows in order of time, those of the same time in an order of keys
+/// and names that is always the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DueTimers {
     /// The keys.
@@ -75,6 +76,7 @@ impl Timers {
     /// When a column has nulls or another length, or the store cannot be read.
     pub fn apply(&self, state: &mut TaskState, changes: &[TimerChanges]) -> Result<(), StateError> {
         for change in changes {
+            check(change)?;
             match self.usage {
                 TimerUse::None => {
                     return Err(StateError::Misuse("timers of an operator that declares none".into()));
@@ -164,13 +166,13 @@ impl Timers {
         state.put_memory(handle_of(&self.by_time, domain).id, Box::new(Horizon { earliest }));
     }
 
-    /// A time before which no timer of this clock is due; `i64::MAX` where there is none. Cheap.
+    /// A time before which no timer of this clock is due; [`NEVER`] where none will be. Cheap.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn earliest(&self, state: &mut TaskState, domain: TimeDomain) -> Result<i64, StateError> {
         if self.usage == TimerUse::None {
-            return Ok(i64::MAX);
+            return Ok(NEVER);
         }
         let handle = handle_of(&self.by_time, domain);
         if let Some(horizon) = state.memory::<Horizon>(handle.id) {
@@ -179,7 +181,7 @@ impl Timers {
         let page = state.map_scan(handle, b"", b"", None, 1)?;
         let earliest = match page.fields.get(0) {
             Some(first) => split(first)?.0,
-            None => i64::MAX,
+            None => NEVER,
         };
         self.remember(state, domain, earliest);
         Ok(earliest)
@@ -198,16 +200,16 @@ impl Timers {
     ) -> Result<DueTimers, StateError> {
         let mut due = DueTimers::default();
         let earliest = self.earliest(state, domain)?;
-        if earliest > up_to || earliest == i64::MAX {
+        if earliest > up_to || earliest == NEVER {
             return Ok(due);
         }
         let handle = handle_of(&self.by_time, domain);
         let page = state.map_scan(handle, b"", &ordered(earliest), None, limit.saturating_add(1))?;
-        let mut next = i64::MAX;
+        let mut next = NEVER;
         let mut taken = BytesColumn::with_capacity(page.fields.len(), page.fields.data().len());
         for entry in page.fields.iter().flatten() {
             let (time, key, name) = split(entry)?;
-            if time > up_to || due.times.len() == limit {
+            if time > up_to || time == NEVER || due.times.len() == limit {
                 next = time;
                 break;
             }
@@ -224,6 +226,18 @@ impl Timers {
         }
         self.remember(state, domain, next);
         Ok(due)
+    }
+}
+
+/// Refuses columns with nulls or of different lengths.
+fn check(change: &TimerChanges) -> Result<(), StateError> {
+    let (keys, names, times) = (change.keys.len(), change.names.len(), change.times.len());
+    if keys != times || names != times {
+        return Err(StateError::Misuse(format!("{times} timers with {keys} keys and {names} names")));
+    }
+    match change.keys.null_count() + change.names.null_count() {
+        0 => Ok(()),
+        nulls => Err(StateError::Misuse(format!("timers with {nulls} null keys and names, which they may not have"))),
     }
 }
 
