@@ -15,6 +15,7 @@ mod error;
 mod event_time;
 mod handle;
 mod host;
+mod identity;
 mod manual;
 mod metrics;
 mod opening;

@@ -13,6 +13,7 @@ use crate::{
     Failure, RestoreProgress, RestoredSnapshot, TaskStatus,
     continuity::{Finding, input_of, verdict},
     event_time::TaskTime,
+    identity::{is_of_another, new_id},
     savepoint::MARK,
     shared::{Shared, TaskId},
     snapshots::open_store,
@@ -88,7 +89,7 @@ impl<'a> Opening<'a> {
 
     fn open_store(&mut self, shared: &Shared) -> Result<(), Failure> {
         if let Some(changelog) = &self.task.changelog {
-            let store = format!("{}/{}", self.topology.plan.pipeline, self.task.name);
+            let store = self.store();
             let clock = &shared.host.clock;
             let (ownership, standby) = shared.standbys.own(self.id, || clock.sleep(HAND_OVER));
             self.task.ownership = Some(ownership);
@@ -101,6 +102,7 @@ impl<'a> Opening<'a> {
 
     /// Brings the state up to the end of its changelog.
     fn restore(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
+        self.drop_state_of_another(shared, session)?;
         let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
         let from = state.position();
         let began = shared.now();
@@ -120,6 +122,31 @@ impl<'a> Opening<'a> {
         tracing::debug!(%changelog, ?from, end, progress.records, progress.bytes, progress.seconds, "restored state");
         self.task.restored = Some(progress);
         Ok(())
+    }
+
+    /// A store that is of a changelog before this one is worth nothing: somebody had the state begun anew.
+    fn drop_state_of_another(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
+        let (Some(state), Some(changelog)) = (&mut self.task.state, &self.task.changelog) else { return Ok(()) };
+        state.name_changelog(new_id(changelog, &shared.host));
+        if state.position().is_none() || !is_of_another(state, changelog, session)? {
+            return Ok(());
+        }
+        let position = state.position();
+        tracing::warn!(%changelog, ?position, "the local state is of an earlier changelog, and is restored from this one");
+        self.task.state = None;
+        self.snapshot = None;
+        let store = self.store();
+        let backends = &shared.host.backends;
+        backends.remove(&store)?;
+        let mut state = TaskState::new(backends.open(&store)?, shared.host.cache.clone());
+        state.name_changelog(new_id(changelog, &shared.host));
+        self.task.state = Some(Box::new(state));
+        Ok(())
+    }
+
+    /// The name of its store.
+    fn store(&self) -> String {
+        format!("{}/{}", self.topology.plan.pipeline, self.task.name)
     }
 
     fn read_positions(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
@@ -225,7 +252,7 @@ fn sink_state(name: &str, stored: &BTreeMap<Vec<u8>, Vec<u8>>) -> SinkState {
 }
 
 /// The position after the last record of a partition.
-fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
+pub(crate) fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
     let info = shared.host.log.topic(&partition.topic)?;
     let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
     offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use millstream_log::StateDelta;
 use millstream_pipeline::plan::{InputKind, Plan};
 use millstream_protocol::ErrorKind;
-use millstream_state::encoding;
 use millstream_types::TopicPartition;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Host, claim::claim, continuity::Look, topology::Topology};
+use crate::{Failure, Host, claim::claim, continuity::Look, identity::format_entry, topology::Topology};
 
 /// Names its session within the group.
 const CLAIM: &str = "reset";
@@ -115,7 +114,7 @@ pub fn reset(plan: Plan, host: &Host, reset: Reset) -> Result<ResetReport, Failu
         None => claim(&topology, host, CLAIM)?,
     };
     for task in &emptied {
-        let (key, value) = encoding::format_entry();
+        let (key, value) = format_entry(&task.changelog, host);
         let delta = StateDelta { keys: [Some(key)].into_iter().collect(), values: [Some(value)].into_iter().collect() };
         session.append_changelog(&task.changelog, &delta)?;
     }

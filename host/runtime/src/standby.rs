@@ -28,7 +28,7 @@ use std::{
 };
 
 use millstream_pipeline::plan::StageIndex;
-use millstream_protocol::follows;
+use millstream_protocol::{ErrorKind, follows};
 use millstream_types::TopicPartition;
 
 use crate::{
@@ -125,6 +125,10 @@ impl Standbys {
                 self.presence = None;
                 self.reading.end();
                 self.looked = None;
+                if failure.kind != ErrorKind::Retriable {
+                    // Changelogs may be others under the same names, which is asked where a standby begins.
+                    self.tasks.keys().for_each(|id| self.let_go(*id));
+                }
                 self.show();
                 IDLE
             }

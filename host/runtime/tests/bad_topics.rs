@@ -286,7 +286,7 @@ fn local_state_that_is_ahead_of_its_changelog_is_refused() {
     let mut session = intruder(&world, "other", "in");
     for partition in 0..2 {
         let changelog = TopicPartition::new("counting.count.changelog", partition);
-        let (key, value) = millstream_state::encoding::format_entry();
+        let (key, value) = (millstream_state::encoding::format_key(), millstream_state::encoding::format_value(None));
         let delta = StateDelta { keys: [Some(key)].into_iter().collect(), values: [Some(value)].into_iter().collect() };
         session.append_changelog(&changelog, &delta).expect("appended");
     }

@@ -4,6 +4,7 @@
 mod harness;
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
@@ -19,7 +20,8 @@ use millstream_log::{
     simulated::{RealTime, SimulatedConfig, SimulatedLog},
 };
 use millstream_runtime::{
-    Host, ManualPipeline, PipelineHandle, PipelineState, PipelineStatus, Point, Probe, StandbyStatus, StartOptions,
+    Host, ManualPipeline, PipelineHandle, PipelineState, PipelineStatus, Point, Probe, Reset, ResetState, ResetTo,
+    StandbyStatus, StartOptions, reset,
 };
 use millstream_state::{MemoryBackends, StateBackends};
 
@@ -65,14 +67,56 @@ impl Cluster {
         produce(&self.log, "in", numbered(records, KEYS));
     }
 
-    /// Waits until so many records are in the output, and checks them.
-    fn await_counted(&self, records: usize) {
+    /// Waits until so many records are in the output.
+    fn await_records(&self, records: usize) {
         until(&format!("{records} records"), || {
             let info = self.log.topic("out").expect("readable").expect("there");
             info.offsets.iter().map(|(_, end)| end).sum::<i64>() >= records as i64
                 && read(&self.log, "out").len() >= records
         });
+    }
+
+    /// Waits until so many records are in the output, and checks them.
+    fn await_counted(&self, records: usize) {
+        self.await_records(records);
         assert_counted_once(&read(&self.log, "out"), records);
+    }
+
+    fn plan(&self) -> millstream_pipeline::plan::Plan {
+        let spec = millstream_pipeline::parse("pipeline.yaml", COUNT).expect("a valid pipeline");
+        millstream_pipeline::plan(&spec, &self.world.operators).expect("a plan")
+    }
+
+    /// Records of other keys than [`Self::produce`] writes.
+    fn produce_others(&self, records: usize) {
+        produce(&self.log, "in", numbered(records, KEYS).map(|(key, value)| (format!("other-{key}"), value)));
+    }
+
+    /// Begins with empty state at what comes from now on.
+    fn begin_anew(&self, disk: &Arc<dyn StateBackends>) {
+        let anew = Reset { to: Some(ResetTo::Latest), state: ResetState::All, lost_only: false };
+        reset(self.plan(), &self.host("a", disk), anew).expect("nobody runs it");
+    }
+
+    /// Checks that the output has `before` records and then `after` ones that were counted from 1.
+    fn assert_counted_anew(&self, before: usize, after: usize) {
+        self.await_records(before + after);
+        let records = read(&self.log, "out");
+        let mut runs: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for record in &records {
+            let count: u64 = record.value.parse().expect("a count");
+            let runs = runs.entry(record.key.clone().expect("a key")).or_default();
+            match runs.last_mut() {
+                Some(last) if count == *last + 1 => *last = count,
+                _ if count == 1 => runs.push(1),
+                _ => panic!("key {:?}: {count} after {runs:?}", record.key),
+            }
+        }
+        let (before_keys, others): (Vec<_>, Vec<_>) = runs.iter().partition(|(key, _)| !key.starts_with("other-"));
+        assert!(before_keys.iter().all(|(_, runs)| runs.len() == 2), "{runs:?}");
+        assert!(others.iter().all(|(_, runs)| runs.len() == 1), "{runs:?}");
+        let first: u64 = before_keys.iter().filter_map(|(_, runs)| runs.first()).sum();
+        assert_eq!((first, records.len()), (before as u64, before + after));
     }
 }
 
@@ -129,9 +173,7 @@ impl Mortal {
     fn start(cluster: &Cluster, name: &str) -> Self {
         let is_dead = Arc::new(Dead::default());
         let host = Host { probe: Some(is_dead.clone()), ..cluster.host(name, &disk()) };
-        let spec = millstream_pipeline::parse("pipeline.yaml", COUNT).expect("a valid pipeline");
-        let plan = millstream_pipeline::plan(&spec, &cluster.world.operators).expect("a plan");
-        let pipeline = ManualPipeline::new(plan, host, 1).expect("started");
+        let pipeline = ManualPipeline::new(cluster.plan(), host, 1).expect("started");
         let (worker, standby) = (pipeline.clone(), pipeline.clone());
         let threads = vec![
             thread::spawn(move || drop(catch_unwind(AssertUnwindSafe(|| worker.run_worker(0))))),
@@ -207,4 +249,70 @@ fn stores_go_from_hand_to_hand() {
     }
     let status = stays.stop();
     assert_eq!((status.state, status.restarts), (PipelineState::Stopped, 0), "{:?}", status.reason);
+}
+
+/// After a reset elsewhere a copy of the state before may be of a position that the new changelog has, too.
+#[test]
+fn a_worker_does_not_go_on_with_state_from_before_a_reset() {
+    let cluster = Cluster::new(2);
+    let disks = [disk(), disk()];
+    let [a, b] = ["a", "b"].map(|name| cluster.start(name, disks.get(usize::from(name == "b")).expect("a disk")));
+    cluster.produce(500);
+    cluster.await_counted(500);
+    await_standbys(&a, 1);
+    await_standbys(&b, 1);
+    a.stop();
+    b.stop();
+    cluster.begin_anew(&disks[0]);
+    let a = cluster.start("a", &disks[0]);
+    cluster.produce(100);
+    cluster.produce_others(2_000);
+    cluster.assert_counted_anew(500, 2_100);
+    let b = cluster.start("b", &disks[1]);
+    await_tasks(&b, 1);
+    cluster.produce(500);
+    cluster.assert_counted_anew(500, 2_600);
+    await_standbys(&b, 1);
+    a.stop();
+    await_tasks(&b, 2);
+    cluster.produce(500);
+    cluster.assert_counted_anew(500, 3_100);
+    assert_eq!(b.stop().state, PipelineState::Stopped);
+}
+
+/// A host that follows and runs no worker, so that nothing keeps a reset from happening.
+#[test]
+fn a_standby_drops_what_it_followed_when_the_state_is_begun_anew() {
+    let cluster = Cluster::new(1);
+    let disks = [disk(), disk()];
+    let a = cluster.start("a", &disks[0]);
+    let follower = ManualPipeline::new(cluster.plan(), cluster.host("b", &disks[1]), 1).expect("started");
+    let follows = follower.clone();
+    let thread = thread::spawn(move || follows.run_standbys());
+    let is_up_to_date = |standby: &StandbyStatus| standby.lag == 0 && standby.position.is_some();
+    cluster.produce(500);
+    cluster.await_counted(500);
+    until("it follows", || matches!(&*follower.standbys(), [standby] if is_up_to_date(standby) && standby.records > 0));
+    a.stop();
+    cluster.begin_anew(&disks[0]);
+    let a = cluster.start("a", &disks[0]);
+    cluster.produce(100);
+    cluster.produce_others(2_000);
+    cluster.assert_counted_anew(500, 2_100);
+    let end = || cluster.log.topic("counting.count.changelog").expect("readable").expect("there").offsets[0].1;
+    until("it follows the new one", || {
+        matches!(&*follower.standbys(), [standby] if is_up_to_date(standby) && standby.problem.is_none()
+            && standby.position.is_some_and(|position| end() - position <= 1))
+    });
+    follower.leave();
+    thread.join().expect("it ends");
+    let b = cluster.start("b", &disks[1]);
+    await_standbys(&b, 1);
+    a.stop();
+    let status = await_tasks(&b, 1);
+    let restored = status.tasks.first().and_then(|task| task.restored.as_ref()).expect("it is");
+    assert!(restored.from.is_some() && restored.records < KEYS as u64, "{restored:?}");
+    cluster.produce(500);
+    cluster.assert_counted_anew(500, 2_600);
+    assert_eq!(b.stop().state, PipelineState::Stopped);
 }

@@ -16,7 +16,8 @@
 //! and, with a time to live, `expiry of the head i64`: its elements are those with `head <= index < tail`.
 //! A catalog entry is written with the first write of a state and makes a store describe itself:
 //! [`FORMAT`], kind (`0` value, `1` map, `2` list), `1` with a time to live or `0` without. That of state 0 is
-//! the first entry of a task's first delta and holds [`FORMAT`] alone: it stands for everything after it.
+//! in a task's first delta and holds [`FORMAT`], which stands for everything after it, and the 16 bytes of the
+//! changelog's [`ChangelogId`], which tells it from one that takes its place later. Earlier versions left them out.
 //!
 //! A version that encodes anything else than this page says raises [`FORMAT`], and writes the entry of state 0
 //! before the first entry of the new kind; a version that does not know a format refuses to restore from there on.
@@ -57,10 +58,24 @@ pub fn is_expired(stored: &[u8], now_ms: i64) -> bool {
     expiry_ms(stored).is_some_and(|expiry_ms| expiry_ms <= now_ms)
 }
 
-/// The entry that a task's first delta begins with: everything is encoded as this version says.
-pub fn format_entry() -> ([u8; 2 * ID_BYTES], [u8; 1]) {
+/// Names a changelog for all of its life. One that is made anew, under the same name, has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangelogId(pub [u8; 16]);
+
+/// The key of the entry that says how everything is encoded, and of which changelog it is.
+pub fn format_key() -> [u8; 2 * ID_BYTES] {
     let ([a, b, c, d], [e, f, g, h]) = (CATALOG.0.to_be_bytes(), StateId::RUNTIME.0.to_be_bytes());
-    ([a, b, c, d, e, f, g, h], [FORMAT])
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The value of that entry: everything is encoded as this version says.
+pub fn format_value(id: Option<ChangelogId>) -> Vec<u8> {
+    [&[FORMAT][..], id.as_ref().map_or(&[], |id| &id.0)].concat()
+}
+
+/// The changelog that the value of that entry names; `None` where an earlier version wrote it.
+pub fn changelog_id(format_value: &[u8]) -> Option<ChangelogId> {
+    format_value.get(1..)?.first_chunk().copied().map(ChangelogId)
 }
 
 /// The encoded key of one of the runtime's own entries.
@@ -316,6 +331,17 @@ mod tests {
         for damaged in [&b"\0\0"[..], b"\0\0\0\x09ab"] {
             assert_eq!(key_of(StateKind::Map, damaged), None);
         }
+    }
+
+    #[test]
+    fn the_format_names_the_changelog() {
+        let id = ChangelogId(*b"0123456789abcdef");
+        assert_eq!(format_key(), *b"\xff\xff\xff\xff\0\0\0\0");
+        assert_eq!(format_value(Some(id)), b"\x010123456789abcdef");
+        assert_eq!(format_value(None), [1]);
+        check_format(&format_key(), &format_value(Some(id))).expect("this format");
+        assert_eq!(changelog_id(&format_value(Some(id))), Some(id));
+        assert_eq!((changelog_id(&format_value(None)), changelog_id(b"")), (None, None));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use sweep::Sweep;
 
 use crate::{
     CacheBudget, StateBackend, StateError, StateHandle, StateId, StateKind,
-    encoding::{self, CATALOG, CatalogEntry, EXPIRY_BYTES},
+    encoding::{self, CATALOG, CatalogEntry, ChangelogId, EXPIRY_BYTES},
     hash_key,
     table::{NewValue, Table},
 };
@@ -64,6 +64,8 @@ pub struct TaskState {
     /// States whose first write belongs to the call that is going on.
     cataloged_in_call: Vec<StateId>,
     committed_position: Option<i64>,
+    /// What the first delta names the changelog, where it is still to come.
+    changelog: Option<ChangelogId>,
     sweep: Sweep,
     memories: Memories,
 }
@@ -85,6 +87,7 @@ impl TaskState {
             now_ms: 0,
             in_call: false,
             cataloged_in_call: Vec::new(),
+            changelog: None,
             sweep: Sweep::default(),
             memories: Memories::default(),
         }

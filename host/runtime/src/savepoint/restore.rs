@@ -21,7 +21,8 @@ use crate::{
     claim::claim,
     continuity::{Finding, Look},
     handle::versions_of,
-    opening::Opening,
+    identity::format_entry,
+    opening::{Opening, end_of},
     shared::Shared,
     task::{Task, input_key},
     topology::Topology,
@@ -153,10 +154,12 @@ impl Tasks<'_> {
 fn mark(tasks: &Tasks<'_>, session: &mut dyn LogSession, order: &RestoreOrder) -> Result<(), Failure> {
     let name = format!("{} {}", order.savepoint.pipeline, order.name);
     let key = encoding::runtime_key(MARK);
-    let (format_key, format) = encoding::format_entry();
     let mut writer = ChangelogWriter::as_one_commit(session, tasks.topology);
     for changelog in tasks.changelogs() {
-        writer.put(&changelog, &format_key, Some(&format))?;
+        if end_of(&changelog, tasks.shared)? == 0 {
+            let (format_key, format) = format_entry(&changelog, &tasks.shared.host);
+            writer.put(&changelog, &format_key, Some(&format))?;
+        }
         writer.put(&changelog, &key, Some(name.as_bytes()))?;
     }
     writer.commit(&[])
@@ -164,7 +167,7 @@ fn mark(tasks: &Tasks<'_>, session: &mut dyn LogSession, order: &RestoreOrder) -
 
 /// Deletes what the tasks have.
 fn delete_state(tasks: &Tasks<'_>, session: &mut dyn LogSession) -> Result<(), Failure> {
-    let keep = [encoding::runtime_key(MARK), encoding::format_entry().0.to_vec()];
+    let keep = [encoding::runtime_key(MARK), encoding::format_key().to_vec()];
     tasks.for_each(session, &mut |task, session| {
         let (Some(state), Some(changelog)) = (&mut task.state, &task.changelog) else { return Ok(()) };
         let mut writer = ChangelogWriter::new(session, tasks.topology);
@@ -187,7 +190,7 @@ fn write_state(
     target: &Target<'_>,
     session: &mut dyn LogSession,
 ) -> Result<u64, Failure> {
-    let format_key = encoding::format_entry().0;
+    let format_key = encoding::format_key();
     let mut writer = ChangelogWriter::new(session, target.topology);
     let mut entries = 0;
     // What every task of a stage gets is in many stores, and is written once.

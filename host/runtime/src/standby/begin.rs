@@ -10,7 +10,7 @@ use millstream_state::{
 
 use super::{Follower, RETRY, Standbys};
 use crate::{
-    Failure,
+    Failure, identity,
     shared::TaskId,
     snapshots::{self, WORTH},
 };
@@ -65,14 +65,23 @@ impl Standbys {
                 Err(error) => tracing::warn!(task = store, %error, "snapshots cannot be listed"),
             }
         }
+        let own = identity::of_store(backend.as_ref()).map_err(|error| error.to_string())?;
+        let is_another = match own {
+            Some(own) => {
+                let found = identity::of_changelog(host.log.as_ref(), &standby.changelog, standby.bounds);
+                found.map_err(|error| error.to_string())?.is_some_and(|found| found != own)
+            }
+            None => false,
+        };
         let positions: Vec<i64> = kept.iter().map(|snapshot| snapshot.position).collect();
-        match standby_plan(local, false, &positions, first, end, WORTH) {
+        match standby_plan(local, is_another, &positions, first, end, WORTH) {
             StandbyFrom::Local => {
                 tracing::info!(task = store, position = local, end, "follows");
                 slot.park(Follower::new(backend, now));
                 Ok(true)
             }
             StandbyFrom::Empty => {
+                tracing::warn!(task = store, "the local state is of an earlier changelog, and is dropped");
                 drop(backend);
                 let emptied = host.backends.remove(&store).and_then(|()| host.backends.open(&store));
                 slot.park(Follower::new(emptied.map_err(|error| error.to_string())?, now));

@@ -7,7 +7,7 @@ use millstream_types::BytesColumn;
 use super::{TaskState, check_column, check_length};
 use crate::{
     ScanVisitor, StateError, StateId, StateKind,
-    encoding::{self, CATALOG, CatalogEntry},
+    encoding::{self, CATALOG, CatalogEntry, ChangelogId},
     hash_key,
     table::{NewValue, Table},
 };
@@ -34,10 +34,24 @@ impl TaskState {
         (keys, values)
     }
 
-    /// The first entry that a task ever writes says how everything is encoded.
+    /// Names the changelog that the first delta begins. To be called before that is taken; later it changes nothing.
+    pub fn name_changelog(&mut self, id: ChangelogId) {
+        self.changelog = Some(id);
+    }
+
+    /// The changelog that the committed state is of; `None`: nothing was ever committed, or an earlier version did it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn changelog(&mut self) -> Result<Option<ChangelogId>, StateError> {
+        let stored = self.catalog.get(&StateId::RUNTIME.0.to_be_bytes(), self.backend.as_ref())?;
+        Ok(stored.and_then(encoding::changelog_id))
+    }
+
+    /// The first delta that a task ever writes says how everything is encoded.
     fn declare_format(&mut self) {
         let key = StateId::RUNTIME.0.to_be_bytes();
-        let value = NewValue { expiry_ms: None, payload: &[encoding::FORMAT] };
+        let value = NewValue { expiry_ms: None, payload: &encoding::format_value(self.changelog) };
         self.catalog.put(hash_key(&key), &key, None, Some(value));
     }
 
