@@ -1,4 +1,23 @@
-//! How accumulators are written down. See the [module](super::builtin).
+//! How accumulators are written down.
+//!
+//! A byte [`FORMAT`](super::builtin::FORMAT), then the cells in the order of the definition; each file of `cell` says
+//! how its cell is written. `varint` is LEB128, `signed` the same of a number folded by zigzag, up to 128 bits;
+//! numbers of fixed size are little-endian; a text has its length as a varint before it.
+//!
+//! | cell | written as |
+//! |---|---|
+//! | count | varint |
+//! | sum | a byte: decimals 0 to 38, plus 64 with floats, or 128 alone where it is too large; signed mantissa; with floats their number as varint, sum and lost part as f64 |
+//! | min, max | a byte: 255 for none, 64 and an f64, or decimals and signed mantissa |
+//! | moments | varint twice the count, plus 1 where it is too large; f64 mean, f64 squares, unless it is or there are none |
+//! | first, last | 0, or 1, signed time, varint ties, text |
+//! | list | varint twice the number, or 1 where there were too many; each signed time, later ones as varint after the one before, varint ties, text |
+//! | values | varint twice the number, or 1 where there were too many; texts ascending |
+//! | hyperloglog-12 | 0, varint number, and varints of 64 times the distance from the index before plus the rank; or 1 and 4,096 ranks of 6 bits |
+//! | ddsketch-0.01 | 0, or 1, f64 smallest, f64 largest, varint zeros, negative and positive bins: varint number, signed index, later ones as varint distance less 1, varint count |
+//! | frequent-N | varint twice the number, or 1 where it was too large; text, varint count, varint error each, ascending by text |
+//!
+//! Definitions and these bytes are held fast by a test (`tests/persisted.rs`).
 
 use millstream_state::StateError;
 

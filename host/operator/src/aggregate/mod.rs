@@ -2,12 +2,16 @@
 //!
 //! Windows and rolling features keep accumulators as bytes in state and know nothing else of them. All calls
 //! take whole columns, so that a guest pays for one call a batch.
+//!
+//! The built-in ones ([`AggregatesFactory`]) are declared as text, `sum(/amount) where /type == "card"`; what there is
+//! and what it gives is in `docs/time.md`.
 
 mod builtin;
 mod cell;
 mod decimal;
 mod declaration;
 mod encoding;
+mod factory;
 mod function;
 mod hash;
 mod layout;
@@ -17,8 +21,9 @@ mod results;
 
 use millstream_types::{BytesColumn, RecordBatch};
 
-pub use builtin::{Aggregates, AggregatesFactory};
+pub use builtin::Aggregates;
 pub use declaration::AggregateError;
+pub use factory::AggregatesFactory;
 
 use crate::{OperatorError, RecordFailure};
 
