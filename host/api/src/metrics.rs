@@ -40,7 +40,7 @@ fn pipelines(text: &mut Exposition, views: &[StatusView]) {
         }
     }
     type Read = fn(&StatusView) -> u64;
-    let counters: [(&str, &str, Read); 9] = [
+    let counters: [(&str, &str, Read); 8] = [
         ("records_in_total", "Records read from sources and repartition topics.", |view| view.status.records_in),
         ("bytes_in_total", "Bytes of the records read.", |view| view.status.bytes_in),
         ("records_out_total", "Records given to sinks and repartition topics.", |view| view.status.records_out),

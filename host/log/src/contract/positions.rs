@@ -122,7 +122,7 @@ pub fn partitions_may_be_held_back(factory: Factory<'_>) {
     let log = factory().open();
     let topic = create(&*log, "input", 2);
     let mut worker = Worker::open(&*log, &spec(&unique("group"), "a", &[&topic])).join(2);
-    let slow = TopicPartition::new(topic.as_str(), 0);
+    let slow = TopicPartition::new(Arc::clone(&topic), 0);
     worker.session.hold_back(std::slice::from_ref(&slow)).expect("held back");
     for partition in [0, 1] {
         let batch = record(None, Some("first"), 1000);
@@ -134,7 +134,10 @@ pub fn partitions_may_be_held_back(factory: Factory<'_>) {
     worker.session.hold_back(&[]).expect("nothing held back");
     worker.read(2);
     assert_eq!(worker.seen.iter().map(|seen| seen.partition).collect::<Vec<_>>(), [1, 0]);
-    worker.session.hold_back(&[slow.clone(), TopicPartition::new(topic.as_str(), 7)]).expect("unknown ones do no harm");
+    worker
+        .session
+        .hold_back(&[slow.clone(), TopicPartition::new(Arc::clone(&topic), 7)])
+        .expect("unknown ones do no harm");
     worker.session.hold_back(&[]).expect("nothing held back");
     produce(&*log, &topic, Routing::To(0), &record(None, Some("second"), 1000));
     worker.read(3);
