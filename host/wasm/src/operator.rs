@@ -136,7 +136,7 @@ impl Operator for WasmOperator {
             let batch = BatchInput {
                 batch: columns::lower_batch(input.batch),
                 groups: grouped.groups,
-                group_keys: grouped.keys,
+                group_keys: grouped.keys.clone(),
                 states: grouped.states,
                 watermark: input.watermark_ms,
             };
@@ -155,7 +155,7 @@ impl Operator for WasmOperator {
                 names: columns::lower(timers.names),
                 times: bytemuck::cast_slice(timers.times),
                 groups: grouped.groups,
-                group_keys: grouped.keys,
+                group_keys: grouped.keys.clone(),
                 states: grouped.states,
                 watermark: timers.watermark_ms,
             };
