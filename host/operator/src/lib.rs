@@ -9,6 +9,8 @@ pub mod json_fields;
 pub mod rolling;
 
 mod operator;
+#[cfg(test)]
+mod testing;
 pub mod timer;
 pub mod window;
 

@@ -17,16 +17,36 @@
 //! | `process` instead of `aggregate` | [`WindowFunctionFactory`] instead of [`crate::aggregate::AggregationFactory`] |
 
 mod assigner;
+mod calendar;
 mod error;
+mod factory;
+mod failures;
 mod function;
+mod grid;
+mod output;
+mod slices;
 mod spec;
 mod trigger;
 
 pub use assigner::{Assigned, Assignments, Window, WindowAssigner, WindowAssignerFactory};
 pub use error::WindowError;
+pub use factory::window;
 pub use function::{Emitted, Pane, WindowFunction, WindowFunctionFactory};
+pub use output::LATE_REASON;
 pub use spec::{
     CalendarUnit, EarlyFiring, Emit, EvictSpec, LateFiring, SessionGap, TriggerCondition, TriggerSpec, WindowKind,
     WindowSpec,
 };
 pub use trigger::{Elements, Trigger, TriggerFactory, TriggerPanes, Verdict, Verdicts};
+
+use millstream_state::{StateError, TaskState};
+
+use crate::{OperatorError, StateSlot};
+
+/// The state of the task that a call is for.
+fn of_task(state: &mut StateSlot) -> Result<&mut TaskState, OperatorError> {
+    state.as_deref_mut().ok_or_else(|| StateError::Misuse("windows need the state of a task".into()).into())
+}
+
+#[cfg(test)]
+mod tests;

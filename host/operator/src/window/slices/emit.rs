@@ -1,0 +1,121 @@
+//! Emitting with the batch: windows that have ended and still take records, and all windows on update.
+
+use std::{collections::HashMap, ops::Range};
+
+use millstream_state::TaskState;
+use millstream_types::BytesColumn;
+
+use super::{
+    Slices,
+    live::{LiveSlices, first_where, ordered},
+    place::Placed,
+};
+use crate::{
+    OperatorError, OutputBatch, ProcessInput,
+    window::{Emit, grid::Slice, output::Fired},
+};
+
+/// A pane that a batch changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Changed {
+    /// The last record that changed it.
+    row: u32,
+    /// The number of the window.
+    window: i128,
+    group: u32,
+}
+
+impl Slices {
+    /// The results of what a batch changed and is not to wait for; and whether windows are among them that have ended.
+    pub(super) fn emit(
+        &mut self,
+        input: &ProcessInput<'_>,
+        state: &mut TaskState,
+        live: &LiveSlices,
+        placed: &Placed,
+        watermark_ms: i64,
+    ) -> Result<(Option<OutputBatch>, bool), OperatorError> {
+        let changed = self.changed(placed, watermark_ms);
+        if changed.is_empty() {
+            return Ok((None, false));
+        }
+        let (accumulators, panes) = self.read_panes(input, state, live, &changed)?;
+        let merged = self.aggregation.merge(&accumulators, &panes, changed.len())?;
+        let mut fired = Fired::default();
+        let mut found = BytesColumn::with_capacity(merged.len(), merged.data().len());
+        let mut late = false;
+        for (pane, accumulator) in changed.iter().zip(merged.iter()) {
+            if accumulator.is_none() {
+                continue;
+            }
+            let window = self.grid.window(pane.window);
+            let key = input.groups.keys.get(pane.group as usize).unwrap_or_default();
+            fired.push(pane.row, key, window, window.last_ms());
+            found.push(accumulator);
+            late |= window.last_ms() <= watermark_ms;
+        }
+        let results = fired.results(&mut *self.aggregation, &found)?;
+        Ok((fired.into_output(self.key_name.as_deref(), &results), late))
+    }
+
+    /// The panes to emit, each once, in order of the records that changed them last.
+    fn changed(&self, placed: &Placed, watermark_ms: i64) -> Vec<Changed> {
+        let due: Vec<Range<i128>> = placed.slices().iter().map(|slice| self.due(slice, watermark_ms)).collect();
+        let mut changed: Vec<Changed> = Vec::new();
+        for cell in &placed.cells {
+            let windows = due.get(cell.slice as usize).cloned().into_iter().flatten();
+            changed.extend(windows.map(|window| Changed { row: cell.last_row, window, group: cell.group }));
+        }
+        // The same pane may have changed in several of its slices.
+        changed.sort_unstable_by_key(|pane| (pane.window, pane.group, std::cmp::Reverse(pane.row)));
+        changed.dedup_by_key(|pane| (pane.window, pane.group));
+        changed.sort_unstable();
+        changed
+    }
+
+    /// The windows of a slice that are emitted with the batch. They lie together.
+    fn due(&self, slice: &Slice, watermark_ms: i64) -> Range<i128> {
+        let window = |index: i128| self.grid.window(index);
+        let after = slice.windows.end() + 1;
+        let first = first_where(&slice.windows, |index| !self.is_expired(window(index), watermark_ms));
+        let end = match self.emit {
+            Emit::OnUpdate => None,
+            Emit::OnClose => first_where(&slice.windows, |index| window(index).last_ms() > watermark_ms),
+        };
+        first.unwrap_or(after)..end.unwrap_or(after)
+    }
+
+    /// The accumulators of all slices of these panes, and the pane of each.
+    fn read_panes(
+        &self,
+        input: &ProcessInput<'_>,
+        state: &mut TaskState,
+        live: &LiveSlices,
+        changed: &[Changed],
+    ) -> Result<(BytesColumn, Vec<u32>), OperatorError> {
+        // Windows that overlap have slices in common: each is read once.
+        let mut known: HashMap<(i64, u32), u32> = HashMap::new();
+        let (mut keys, mut fields) = (BytesColumn::new(), BytesColumn::new());
+        let (mut parts, mut panes) = (Vec::new(), Vec::new());
+        for (at, pane) in changed.iter().enumerate() {
+            for start_ms in live.within(self.grid.window(pane.window)) {
+                parts.push(*known.entry((start_ms, pane.group)).or_insert_with(|| {
+                    keys.push(Some(&ordered(start_ms)));
+                    fields.push(input.groups.keys.get(pane.group as usize));
+                    keys.len() as u32 - 1
+                }));
+                panes.push(at as u32);
+            }
+        }
+        let read = state.map_get_many(&self.states.slices, &keys, &fields)?;
+        let mut accumulators = BytesColumn::with_capacity(parts.len(), parts.len() * 16);
+        let mut of_panes = Vec::with_capacity(parts.len());
+        for (&part, &pane) in parts.iter().zip(&panes) {
+            if let Some(accumulator) = read.get(part as usize) {
+                accumulators.push(Some(accumulator));
+                of_panes.push(pane);
+            }
+        }
+        Ok((accumulators, of_panes))
+    }
+}

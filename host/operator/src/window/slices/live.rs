@@ -1,0 +1,195 @@
+//! What a task knows of its slices.
+
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, RangeInclusive},
+};
+
+use millstream_state::{StateDeclaration, StateError, StateHandle, StateKind, TaskState};
+use millstream_types::BytesColumn;
+
+use crate::window::{
+    Window,
+    grid::{Grid, Slice},
+};
+
+/// The states of a step.
+#[derive(Clone, Debug)]
+pub(super) struct States {
+    /// Map key: the first moment of a slice, ordered; field: a record key; value: its accumulator.
+    pub(super) slices: StateHandle,
+    /// Map key: nothing; fields: [`CLOCK`], and [`LIVE`] followed by the first moment of each slice that there is.
+    index: StateHandle,
+}
+
+const CLOCK: u8 = 0;
+const LIVE: u8 = 1;
+
+/// Which slices of a task there are, and how far its windows have fired. Derived from [`States::index`].
+#[derive(Clone, Debug)]
+pub(super) struct LiveSlices {
+    /// First moments.
+    starts: BTreeSet<i64>,
+    /// What ended up to here has fired; watermarks do not go back behind it.
+    pub(super) clock_ms: i64,
+    /// The first window that a timer stands for; `None`: it is not known to be any.
+    pub(super) armed: Option<i128>,
+}
+
+impl States {
+    pub(super) fn declarations() -> [StateDeclaration; 2] {
+        ["slices", "slice-index"].map(|name| StateDeclaration {
+            name: name.into(),
+            kind: StateKind::Map,
+            schema_version: 1,
+            ttl: None,
+            prefetch: false,
+        })
+    }
+
+    pub(super) fn new(step: &str) -> Self {
+        let [slices, index] = Self::declarations().map(|declaration| StateHandle::new(step, &declaration));
+        Self { slices, index }
+    }
+
+    /// Takes what is known of the task's slices, to be brought back by [`Self::put`].
+    pub(super) fn take(&self, state: &mut TaskState) -> Result<Box<LiveSlices>, StateError> {
+        if let Some(live) = state.take_memory::<LiveSlices>(self.index.id) {
+            return Ok(live);
+        }
+        let mut live = LiveSlices { starts: BTreeSet::new(), clock_ms: i64::MIN, armed: None };
+        let mut start = Vec::new();
+        loop {
+            let page = state.map_scan(&self.index, b"", &start, None, 4096)?;
+            for (field, value) in page.fields.iter().zip(page.values.iter()) {
+                let (field, value) = (field.unwrap_or_default(), value.unwrap_or_default());
+                let damaged = || StateError::Corrupt(format!("entry {field:?} of an index of slices"));
+                match field.split_first().ok_or_else(damaged)? {
+                    (&CLOCK, _) => live.clock_ms = ordered_ms(value).ok_or_else(damaged)?,
+                    (_, moment) => _ = live.starts.insert(ordered_ms(moment).ok_or_else(damaged)?),
+                }
+                start = [field, &[0]].concat();
+            }
+            if !page.more {
+                return Ok(Box::new(live));
+            }
+        }
+    }
+
+    pub(super) fn put(&self, state: &mut TaskState, live: Box<LiveSlices>) {
+        state.put_memory(self.index.id, live);
+    }
+
+    fn write(&self, state: &mut TaskState, field: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
+        let one = |value: Option<&[u8]>| [value].into_iter().collect::<BytesColumn>();
+        state.map_put_many(&self.index, &one(Some(b"")), &one(Some(field)), &one(value))
+    }
+
+    /// Moves the clock on to `watermark_ms`, if it is behind.
+    pub(super) fn advance(
+        &self,
+        state: &mut TaskState,
+        live: &mut LiveSlices,
+        watermark_ms: i64,
+    ) -> Result<(), StateError> {
+        if live.clock_ms < watermark_ms {
+            live.clock_ms = watermark_ms;
+            self.write(state, &[CLOCK], Some(&ordered(watermark_ms)))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a slice that is new.
+    pub(super) fn add(&self, state: &mut TaskState, live: &mut LiveSlices, start_ms: i64) -> Result<(), StateError> {
+        live.starts.insert(start_ms);
+        self.write(state, &live_field(start_ms), Some(b""))
+    }
+
+    /// Removes a slice, which has no entries any more.
+    pub(super) fn remove(&self, state: &mut TaskState, live: &mut LiveSlices, start_ms: i64) -> Result<(), StateError> {
+        live.starts.remove(&start_ms);
+        self.write(state, &live_field(start_ms), None)
+    }
+}
+
+impl LiveSlices {
+    /// Whether there is a slice that begins then.
+    pub(super) fn has(&self, start_ms: i64) -> bool {
+        self.starts.contains(&start_ms)
+    }
+
+    /// The slices of a window, by their first moments.
+    pub(super) fn within(&self, window: Window) -> impl Iterator<Item = i64> + Clone {
+        // One that reaches to the limit has the last moment, too.
+        let end = if window.ends() { Bound::Excluded(window.end_ms) } else { Bound::Unbounded };
+        self.starts.range((Bound::Included(window.start_ms), end)).copied()
+    }
+
+    /// The first window from `index` on that has slices, and an end.
+    pub(super) fn next_window(&self, grid: &mut Grid, index: i128) -> Option<i128> {
+        let window = grid.window(index);
+        let mut next = index;
+        if self.within(window).next().is_none() {
+            let &start = self.starts.range(window.end_ms..).next()?;
+            // What is stored as a slice is one.
+            next = *grid.slice_of(start).ok()?.windows.start();
+        }
+        Some(next).filter(|&index| grid.window(index).ends())
+    }
+
+    /// The first window that has slices and ends after `clock_ms`.
+    pub(super) fn first_open(&self, grid: &mut Grid, clock_ms: i64) -> Option<i128> {
+        let mut open = |&start: &i64| {
+            let slice = grid.slice_of(start).ok()?;
+            first_open_of(grid, &slice, clock_ms)
+        };
+        self.starts.iter().filter_map(&mut open).min()
+    }
+}
+
+/// The first window of `slice` that ends after `clock_ms`.
+pub(super) fn first_open_of(grid: &Grid, slice: &Slice, clock_ms: i64) -> Option<i128> {
+    let open = first_where(&slice.windows, |index| grid.window(index).last_ms() > clock_ms);
+    open.filter(|&index| grid.window(index).ends())
+}
+
+/// The first of `windows` for which something holds that holds for all later ones, too.
+pub(super) fn first_where(windows: &RangeInclusive<i128>, holds: impl Fn(i128) -> bool) -> Option<i128> {
+    let (mut low, mut high) = (*windows.start(), *windows.end());
+    if low > high || !holds(high) {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    Some(low)
+}
+
+fn live_field(start_ms: i64) -> [u8; 9] {
+    let mut field = [LIVE; 9];
+    if let Some((_, moment)) = field.split_first_chunk_mut::<1>() {
+        moment.copy_from_slice(&ordered(start_ms));
+    }
+    field
+}
+
+/// A moment as bytes that order as it does.
+pub(super) fn ordered(ms: i64) -> [u8; 8] {
+    (ms.cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+/// The moment at the beginning of these bytes.
+pub(super) fn ordered_ms(bytes: &[u8]) -> Option<i64> {
+    bytes.first_chunk().map(|bytes| (u64::from_be_bytes(*bytes) ^ (1 << 63)).cast_signed())
+}
+
+/// The number of a window as bytes that order as it does.
+pub(super) fn ordered_index(index: i128) -> [u8; 16] {
+    (index.cast_unsigned() ^ (1 << 127)).to_be_bytes()
+}
+
+/// The number at the beginning of these bytes.
+pub(super) fn read_index(bytes: &[u8]) -> Option<i128> {
+    bytes.first_chunk().map(|bytes| (u128::from_be_bytes(*bytes) ^ (1 << 127)).cast_signed())
+}
