@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "test code ends where its premises do not hold")]
 
 mod harness;
+#[path = "harness/shelf.rs"]
+mod shelf;
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +18,16 @@ use std::{
 
 use harness::{Operators, World, assert_counted_once, counter, numbered, produce, read};
 use millstream_log::{
-    Log, TopicSpec,
+    DeliveryGuarantee, Log, SessionSpec, StartPosition, TopicSpec,
     simulated::{RealTime, SimulatedConfig, SimulatedLog},
 };
 use millstream_runtime::{
     Host, ManualPipeline, PipelineHandle, PipelineState, PipelineStatus, Point, Probe, Reset, ResetState, ResetTo,
-    StandbyStatus, StartOptions, reset,
+    SnapshotPace, StandbyStatus, StartOptions, reset,
 };
 use millstream_state::{MemoryBackends, StateBackends};
+use millstream_types::TopicPartition;
+use shelf::Shelf;
 
 const COUNT: &str = "
 pipeline: counting
@@ -70,7 +74,7 @@ impl Cluster {
     /// Waits until so many records are in the output.
     fn await_records(&self, records: usize) {
         until(&format!("{records} records"), || {
-            let info = self.log.topic("out").expect("readable").expect("there");
+            let Some(info) = self.log.topic("out").expect("readable") else { return false };
             info.offsets.iter().map(|(_, end)| end).sum::<i64>() >= records as i64
                 && read(&self.log, "out").len() >= records
         });
@@ -280,19 +284,17 @@ fn a_worker_does_not_go_on_with_state_from_before_a_reset() {
     assert_eq!(b.stop().state, PipelineState::Stopped);
 }
 
-/// A host that follows and runs no worker, so that nothing keeps a reset from happening.
+/// The host runs no worker, so that nothing keeps a reset from happening.
 #[test]
 fn a_standby_drops_what_it_followed_when_the_state_is_begun_anew() {
     let cluster = Cluster::new(1);
     let disks = [disk(), disk()];
     let a = cluster.start("a", &disks[0]);
-    let follower = ManualPipeline::new(cluster.plan(), cluster.host("b", &disks[1]), 1).expect("started");
-    let follows = follower.clone();
-    let thread = thread::spawn(move || follows.run_standbys());
+    let follower = Follower::start(cluster.plan(), cluster.host("b", &disks[1]));
     let is_up_to_date = |standby: &StandbyStatus| standby.lag == 0 && standby.position.is_some();
     cluster.produce(500);
     cluster.await_counted(500);
-    until("it follows", || matches!(&*follower.standbys(), [standby] if is_up_to_date(standby) && standby.records > 0));
+    follower.until("it follows", |standby| is_up_to_date(standby) && standby.records > 0);
     a.stop();
     cluster.begin_anew(&disks[0]);
     let a = cluster.start("a", &disks[0]);
@@ -300,12 +302,11 @@ fn a_standby_drops_what_it_followed_when_the_state_is_begun_anew() {
     cluster.produce_others(2_000);
     cluster.assert_counted_anew(500, 2_100);
     let end = || cluster.log.topic("counting.count.changelog").expect("readable").expect("there").offsets[0].1;
-    until("it follows the new one", || {
-        matches!(&*follower.standbys(), [standby] if is_up_to_date(standby) && standby.problem.is_none()
-            && standby.position.is_some_and(|position| end() - position <= 1))
+    follower.until("it follows the new one", |standby| {
+        let is_at_the_end = standby.position.is_some_and(|position| end() - position <= 1);
+        is_up_to_date(standby) && standby.problem.is_none() && is_at_the_end
     });
-    follower.leave();
-    thread.join().expect("it ends");
+    follower.end();
     let b = cluster.start("b", &disks[1]);
     await_standbys(&b, 1);
     a.stop();
@@ -315,4 +316,71 @@ fn a_standby_drops_what_it_followed_when_the_state_is_begun_anew() {
     cluster.produce(500);
     cluster.assert_counted_anew(500, 2_600);
     assert_eq!(b.stop().state, PipelineState::Stopped);
+}
+
+/// A host that only follows.
+struct Follower {
+    pipeline: ManualPipeline,
+    thread: JoinHandle<()>,
+}
+
+impl Follower {
+    fn start(plan: millstream_pipeline::plan::Plan, host: Host) -> Self {
+        let pipeline = ManualPipeline::new(plan, host, 1).expect("started");
+        let follows = pipeline.clone();
+        Self { pipeline, thread: thread::spawn(move || follows.run_standbys()) }
+    }
+
+    fn until(&self, what: &str, is: impl Fn(&StandbyStatus) -> bool) {
+        until(what, || matches!(&*self.pipeline.standbys(), [standby] if is(standby)));
+    }
+
+    fn end(self) {
+        self.pipeline.leave();
+        self.thread.join().expect("it ends");
+    }
+}
+
+#[test]
+fn a_standby_never_begins_in_the_middle_of_a_changelog() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let shelf = Shelf::new(0);
+    let pace = SnapshotPace { interval: Duration::ZERO, bytes: 1, least: Duration::ZERO };
+    let operators = Operators::default().with(counter("count@1.0.0", "", 1));
+    let world = World { snapshots: Some(shelf.snapshots(scratch.path(), pace)), ..World::new(operators) };
+    world.topic("in", 1);
+    world.produce("in", numbered(1_000, KEYS));
+    assert_eq!(world.run_until_drained(COUNT).state, PipelineState::Finished);
+    let changelog = TopicPartition::new("counting.count.changelog", 0);
+    let info = world.log.topic(&changelog.topic).expect("readable").expect("there");
+    let [(0, end)] = *info.offsets else { panic!("{info:?}") };
+    let spec = SessionSpec {
+        group: "other".parse().expect("a name"),
+        worker: "w".into(),
+        topics: Vec::new(),
+        guarantee: DeliveryGuarantee::ExactlyOnce,
+        start: StartPosition::Earliest,
+        max_batch_records: 1,
+        max_batch_bytes: 1,
+    };
+    world.log.session(&spec).expect("a session").trim_changelog(&changelog, end).expect("trimmed");
+    let owner = world.start(COUNT, StartOptions::default());
+    let plan = || {
+        let spec = millstream_pipeline::parse("pipeline.yaml", COUNT).expect("a valid pipeline");
+        millstream_pipeline::plan(&spec, &world.operators).expect("a plan")
+    };
+    let disk = disk();
+    let host = || Host { host_id: "b".into(), backends: disk.clone(), ..world.host() };
+    let without = Follower::start(plan(), Host { snapshots: None, ..host() });
+    without.until("it says why it waits", |standby| {
+        standby.position.is_none() && standby.problem.as_ref().is_some_and(|problem| problem.contains("begins at"))
+    });
+    without.end();
+    let with = Follower::start(plan(), host());
+    world.produce("in", numbered(1_000, KEYS));
+    with.until("it follows", |standby| standby.lag == 0 && standby.position.is_some() && standby.problem.is_none());
+    assert_eq!(shelf.fetched.load(Ordering::Relaxed), 1);
+    with.end();
+    assert_eq!(owner.stop().state, PipelineState::Stopped);
+    assert_counted_once(&world.read("out"), 2_000);
 }
