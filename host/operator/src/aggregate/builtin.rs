@@ -34,6 +34,8 @@ pub struct Aggregates {
     /// The accumulator in hand, and one that is merged into it.
     cells: Vec<Cell>,
     merged: Vec<Cell>,
+    /// The one that [`Self::hold`] took.
+    held: Vec<Cell>,
     bytes: Vec<u8>,
     found: Extraction,
     order: Order,
@@ -59,6 +61,7 @@ impl Aggregates {
             key_field: key_field.map(|name| format!("{}:", serde_json::Value::from(name)).into_bytes()),
             cells: cells(),
             merged: cells(),
+            held: cells(),
             bytes: Vec::new(),
             found: Extraction::default(),
             order: Order::default(),
@@ -103,6 +106,34 @@ impl Aggregates {
             put_escaped(out, suffix);
             out.extend_from_slice(b"\":null");
         }
+    }
+
+    /// Takes an accumulator in hand for [`Self::merge_held`].
+    ///
+    /// # Errors
+    /// When it is damaged.
+    #[inline]
+    pub fn hold(&mut self, accumulator: &[u8]) -> Result<(), OperatorError> {
+        Ok(read(&mut self.held, Some(accumulator))?)
+    }
+
+    /// Merges the accumulator in hand into another; into an empty one it is copied.
+    ///
+    /// # Errors
+    /// When the other one is damaged; nothing is merged.
+    #[inline]
+    pub fn merge_held(&mut self, into: &mut Vec<u8>) -> Result<(), OperatorError> {
+        if into.is_empty() {
+            write(&self.held, into);
+            return Ok(());
+        }
+        read(&mut self.cells, Some(into))?;
+        for (cell, held) in self.cells.iter_mut().zip(&self.held) {
+            cell.merge(held);
+        }
+        into.clear();
+        write(&self.cells, into);
+        Ok(())
     }
 
     /// Merges an accumulator into another, by itself; into an empty one it is copied.

@@ -18,6 +18,18 @@ pub trait RollingFunctions: Send {
     /// When the batch as a whole failed.
     fn singles(&mut self, batch: &RecordBatch) -> Result<Added, OperatorError>;
 
+    /// Takes an accumulator in hand for [`Self::merge_held`].
+    ///
+    /// # Errors
+    /// When it is damaged.
+    fn hold(&mut self, accumulator: &[u8]) -> Result<(), OperatorError>;
+
+    /// Merges the accumulator in hand, which may be many times, into another; into an empty one it is copied.
+    ///
+    /// # Errors
+    /// When one is damaged.
+    fn merge_held(&mut self, into: &mut Vec<u8>) -> Result<(), OperatorError>;
+
     /// Merges an accumulator into another; into an empty one it is copied.
     ///
     /// # Errors
@@ -56,6 +68,14 @@ impl RollingFunctions for Aggregates {
     fn singles(&mut self, batch: &RecordBatch) -> Result<Added, OperatorError> {
         let rows: Vec<u32> = (0..batch.len() as u32).collect();
         self.add(&Additions { batch, rows: &rows, targets: &rows }, &BytesColumn::nulls(batch.len()))
+    }
+
+    fn hold(&mut self, accumulator: &[u8]) -> Result<(), OperatorError> {
+        Self::hold(self, accumulator)
+    }
+
+    fn merge_held(&mut self, into: &mut Vec<u8>) -> Result<(), OperatorError> {
+        Self::merge_held(self, into)
     }
 
     fn merge(&mut self, into: &mut Vec<u8>, other: &[u8]) -> Result<(), OperatorError> {

@@ -23,16 +23,17 @@ impl LevelTask<'_> {
         }
     }
 
-    /// Adds an event in the current slice or a later one; the windows are as of it then.
-    pub(super) fn add(&mut self, slice: i64, single: &[u8]) -> Result<(), OperatorError> {
+    /// Adds the event in hand in the current slice or a later one; the windows are as of it then.
+    pub(super) fn add(&mut self, slice: i64) -> Result<(), OperatorError> {
         match self.head.current {
             Some(current) if current < slice => self.advance(current, slice)?,
-            _ => {}
+            Some(_) => {}
+            None => self.head.spine.read(self.level.heights, None)?,
         }
         self.head.current = Some(slice);
-        self.functions.merge(&mut self.head.partial, single)?;
+        self.functions.merge_held(&mut self.head.partial)?;
         for window in &mut self.head.windows {
-            self.functions.merge(window, single)?;
+            self.functions.merge_held(window)?;
         }
         Ok(())
     }
@@ -57,12 +58,12 @@ impl LevelTask<'_> {
         Ok(())
     }
 
-    /// Adds an event to a slice before the current one.
-    pub(super) fn add_late(&mut self, current: i64, slice: i64, single: &[u8]) -> Result<(), OperatorError> {
-        self.tree(current).add_late(slice, single)?;
+    /// Adds the event in hand to a slice before the current one.
+    pub(super) fn add_late(&mut self, current: i64, slice: i64) -> Result<(), OperatorError> {
+        self.tree(current).add_late(slice)?;
         for ((_, slices), window) in self.level.windows.iter().zip(&mut self.head.windows) {
             if slice >= current.saturating_sub(*slices) {
-                self.functions.merge(window, single)?;
+                self.functions.merge_held(window)?;
             }
         }
         Ok(())
@@ -77,13 +78,5 @@ impl LevelTask<'_> {
         into: &mut Vec<u8>,
     ) -> Result<(), OperatorError> {
         self.tree(current).merge_range(slice.saturating_sub(slices), slice, into)
-    }
-
-    /// Writes what changed in the tree's open nodes.
-    pub(super) fn save(&mut self) -> Result<(), OperatorError> {
-        match self.head.current {
-            Some(current) => self.tree(current).save(),
-            None => Ok(()),
-        }
     }
 }

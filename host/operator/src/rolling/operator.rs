@@ -13,7 +13,7 @@ use super::{
     level::LevelTask,
     spec::Level,
     splice::{Opened, open_object},
-    store::SliceStore,
+    store::{Row, SliceStore, spine_field},
 };
 use crate::{
     Operator, OperatorError, OutputBatch, ProcessInput, ProcessOutput, RecordFailure, StateSlot,
@@ -79,8 +79,9 @@ pub(super) struct Rolling {
     /// By window: where its result is, and the result where it is not as of the newest event.
     told: Vec<Told>,
     own: Vec<Vec<u8>>,
-    /// The text of an output.
+    /// The text of an output, and a row of slices.
     text: Vec<u8>,
+    row: Row,
 }
 
 impl Rolling {
@@ -96,6 +97,7 @@ impl Rolling {
             told: vec![Told::Unknown; windows],
             own: vec![Vec::new(); windows],
             text: Vec::new(),
+            row: Row::default(),
         }
     }
 
@@ -114,6 +116,7 @@ impl Rolling {
         let horizon_ms = head.newest_ms.map_or(watermark_ms, |newest| newest.max(watermark_ms));
         let exact_ms = horizon_ms.saturating_sub(self.plan.lateness_ms);
         let mut is_taken = false;
+        self.functions.hold(single)?;
         for (number, (level, level_head)) in self.plan.levels.iter().zip(&mut head.levels).enumerate() {
             let slice = level.slice_of(time_ms);
             let exact_from = level.slice_of(exact_ms);
@@ -126,12 +129,12 @@ impl Rolling {
             is_taken = true;
             let current = level_head.current;
             let key = event.key.unwrap_or_default();
-            let store = SliceStore { state, handle: &self.slices, key, level: number as u8 };
+            let store = SliceStore { state, handle: &self.slices, key, level: number as u8, row: &mut self.row };
             let mut task = LevelTask { level, head: level_head, store, functions: self.functions.as_mut() };
             let late_for = current.filter(|current| slice < *current);
             match late_for {
-                None => task.add(slice, single)?,
-                Some(current) => task.add_late(current, slice, single)?,
+                None => task.add(slice)?,
+                Some(current) => task.add_late(current, slice)?,
             }
             for (place, (window, slices)) in level.windows.iter().enumerate() {
                 let told = match late_for {
@@ -186,18 +189,44 @@ impl Rolling {
         Ok(())
     }
 
+    /// Reads the open nodes of the levels in which events of a batch are not in the current slice, all at once.
+    fn read_spines(&mut self, input: &ProcessInput<'_>, state: &mut TaskState) -> Result<(), OperatorError> {
+        let (mut wanted, mut places) = (SpineRows::default(), Vec::new());
+        for (group, time_ms) in input.groups.group_of.iter().zip(&input.batch.timestamps) {
+            let Some(head) = self.working.get_mut(*group as usize).filter(|_| *group != NO_GROUP) else { continue };
+            for (number, (level, level_head)) in self.plan.levels.iter().zip(&mut head.levels).enumerate() {
+                let leaves = level_head.current.is_some_and(|current| current != level.slice_of(*time_ms));
+                if leaves && !level_head.spine.is_known() {
+                    level_head.spine.read(level.heights, None)?;
+                    wanted.push(input.groups.keys.get(*group as usize), number, None);
+                    places.push((*group as usize, number, level.heights));
+                }
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let stored = state.map_get_many(&self.slices, &wanted.keys, &wanted.fields)?;
+        for ((group, number, heights), stored) in places.into_iter().zip(stored.iter()) {
+            let head = self.working.get_mut(group).and_then(|head| head.levels.get_mut(number));
+            head.ok_or_else(|| no_group(group))?.spine.read(heights, stored)?;
+        }
+        Ok(())
+    }
+
     /// Writes back what changed, and forgets heads that are large.
     fn write_heads(&mut self, input: &ProcessInput<'_>, state: &mut TaskState) -> Result<(), OperatorError> {
         let (mut groups, mut values) = (Vec::new(), BytesColumn::with_capacity(input.groups.len(), 0));
-        let mut kept_bytes = 0;
-        for (group, (head, key)) in self.working.iter_mut().zip(input.groups.keys.iter()).enumerate() {
+        let (mut spines, mut kept_bytes) = (SpineRows::default(), 0);
+        for (group, (head, key)) in self.working.iter().zip(input.groups.keys.iter()).enumerate() {
             if !head.changed {
                 continue;
             }
-            for (number, (level, level_head)) in self.plan.levels.iter().zip(&mut head.levels).enumerate() {
-                let key = key.unwrap_or_default();
-                let store = SliceStore { state, handle: &self.slices, key, level: number as u8 };
-                LevelTask { level, head: level_head, store, functions: self.functions.as_mut() }.save()?;
+            for (number, level) in head.levels.iter().enumerate() {
+                self.text.clear();
+                if level.spine.write(&mut self.text) {
+                    spines.push(key, number, Some(&self.text));
+                }
             }
             self.text.clear();
             head.write(&self.plan.levels, &mut self.text);
@@ -206,6 +235,7 @@ impl Rolling {
             kept_bytes += head.capacity_bytes();
         }
         state.put_groups(&self.heads, input.groups, &groups, &values)?;
+        state.map_put_many(&self.slices, &spines.keys, &spines.fields, &spines.values)?;
         if kept_bytes > KEPT_BYTES {
             self.working = Vec::new();
         }
@@ -219,6 +249,7 @@ impl Operator for Rolling {
         let batch = input.batch;
         let stored = state.get_groups(&self.heads, input.groups)?;
         self.read_heads(&stored)?;
+        self.read_spines(input, state)?;
         let singles = self.functions.singles(batch)?;
         if singles.accumulators.len() != batch.len() {
             let found = singles.accumulators.len();
@@ -307,6 +338,22 @@ impl Operator for Rolling {
         state.map_clear_many(&self.slices, &gone)?;
         let timers = if again.is_empty() { Vec::new() } else { vec![again] };
         Ok(ProcessOutput { timers, ..Default::default() })
+    }
+}
+
+/// Rows of open nodes.
+#[derive(Default)]
+struct SpineRows {
+    keys: BytesColumn,
+    fields: BytesColumn,
+    values: BytesColumn,
+}
+
+impl SpineRows {
+    fn push(&mut self, key: Option<&[u8]>, level: usize, value: Option<&[u8]>) {
+        self.keys.push(Some(key.unwrap_or_default()));
+        self.fields.push(Some(&spine_field(level as u8)));
+        self.values.push(value);
     }
 }
 

@@ -20,12 +20,14 @@ pub(super) struct SliceStore<'a> {
     pub key: &'a [u8],
     /// The level's number.
     pub level: u8,
+    /// The row in hand.
+    pub row: &'a mut Row,
 }
 
 impl SliceStore<'_> {
     /// The same for a while.
     pub(super) fn reborrow(&mut self) -> SliceStore<'_> {
-        SliceStore { state: self.state, handle: self.handle, key: self.key, level: self.level }
+        SliceStore { state: self.state, handle: self.handle, key: self.key, level: self.level, row: self.row }
     }
 
     fn node(&self, height: u32, index: i64) -> [u8; 10] {
@@ -36,37 +38,41 @@ impl SliceStore<'_> {
         field
     }
 
-    fn read(&mut self, field: &[u8]) -> Result<Option<Vec<u8>>, OperatorError> {
-        let values = self.state.map_get_many(self.handle, &one(Some(self.key)), &one(Some(field)))?;
-        Ok(values.get(0).map(<[u8]>::to_vec))
-    }
-
-    fn write(&mut self, field: &[u8], value: Option<&[u8]>) -> Result<(), OperatorError> {
-        self.state.map_put_many(self.handle, &one(Some(self.key)), &one(Some(field)), &one(value))?;
-        Ok(())
-    }
-
     /// A closed node.
     pub(super) fn get(&mut self, height: u32, index: i64) -> Result<Option<Vec<u8>>, OperatorError> {
-        self.read(&self.node(height, index))
+        self.row.set(self.key, &self.node(height, index), None);
+        let values = self.state.map_get_many(self.handle, &self.row.key, &self.row.field)?;
+        Ok(values.get(0).map(<[u8]>::to_vec))
     }
 
     /// Writes or deletes a closed node.
     pub(super) fn put(&mut self, height: u32, index: i64, node: Option<&[u8]>) -> Result<(), OperatorError> {
-        self.write(&self.node(height, index), node)
-    }
-
-    /// The row of the spine.
-    pub(super) fn spine(&mut self) -> Result<Option<Vec<u8>>, OperatorError> {
-        self.read(&[self.level, u8::MAX])
-    }
-
-    /// Writes the row of the spine.
-    pub(super) fn put_spine(&mut self, row: &[u8]) -> Result<(), OperatorError> {
-        self.write(&[self.level, u8::MAX], Some(row))
+        self.row.set(self.key, &self.node(height, index), node);
+        self.state.map_put_many(self.handle, &self.row.key, &self.row.field, &self.row.value)?;
+        Ok(())
     }
 }
 
-fn one(value: Option<&[u8]>) -> BytesColumn {
-    [value].into_iter().collect()
+/// The field of a level's spine.
+pub(super) fn spine_field(level: u8) -> [u8; 2] {
+    [level, u8::MAX]
+}
+
+/// A row by itself, kept for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    key: BytesColumn,
+    field: BytesColumn,
+    value: BytesColumn,
+}
+
+impl Row {
+    fn set(&mut self, key: &[u8], field: &[u8], value: Option<&[u8]>) {
+        for (column, part) in [(&mut self.key, Some(key)), (&mut self.field, Some(field))] {
+            column.truncate(0);
+            column.push(part);
+        }
+        // Not kept: a column that has had a null checks for nulls ever after.
+        self.value = [value].into_iter().collect();
+    }
 }

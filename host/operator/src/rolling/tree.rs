@@ -33,9 +33,9 @@ use crate::OperatorError;
 /// The open nodes.
 #[derive(Debug, Default)]
 pub(super) struct Spine {
-    /// As in state.
-    loaded: bool,
-    changed: bool,
+    /// It is what is stored, or newer; otherwise nothing is known of it.
+    is_known: bool,
+    is_changed: bool,
     /// By height, leaf first.
     nodes: Vec<Vec<u8>>,
     /// Which nodes of the greatest height are stored: bit `d` is the one `d + 1` before the open one.
@@ -45,15 +45,25 @@ pub(super) struct Spine {
 impl Spine {
     /// Nothing is known of it.
     pub(super) fn forget(&mut self) {
-        self.loaded = false;
-        self.changed = false;
+        self.is_known = false;
+        self.is_changed = false;
         self.tops = 0;
         self.nodes.iter_mut().for_each(Vec::clear);
     }
 
-    fn read(&mut self, stored: Option<&[u8]>) -> Result<(), StateError> {
+    /// Whether it is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Becomes the row that is stored, of a tree with so many heights; without one there are no slices.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub(super) fn read(&mut self, heights: u32, stored: Option<&[u8]>) -> Result<(), StateError> {
         self.forget();
-        self.loaded = true;
+        self.nodes.resize_with(heights as usize, Vec::new);
+        self.is_known = true;
         let Some(mut rest) = stored else { return Ok(()) };
         self.tops = read_varint(&mut rest)?;
         for node in &mut self.nodes {
@@ -62,9 +72,13 @@ impl Spine {
         if rest.is_empty() { Ok(()) } else { Err(damaged()) }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_varint(self.tops, out);
-        self.nodes.iter().for_each(|node| write_bytes(node, out));
+    /// Appends the row where it is not what is stored; says whether it did.
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> bool {
+        if self.is_changed {
+            write_varint(self.tops, out);
+            self.nodes.iter().for_each(|node| write_bytes(node, out));
+        }
+        self.is_changed
     }
 }
 
@@ -75,7 +89,7 @@ pub(super) fn heights(slices: i64) -> u32 {
 
 /// The tree of one key and level at work.
 pub(super) struct Tree<'a> {
-    /// Its open nodes.
+    /// Its open nodes, known.
     pub spine: &'a mut Spine,
     /// Its closed ones.
     pub store: SliceStore<'a>,
@@ -90,24 +104,11 @@ pub(super) struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn load(&mut self) -> Result<(), OperatorError> {
-        if !self.spine.loaded {
-            self.spine.nodes.resize_with(self.heights as usize, Vec::new);
-            let stored = self.store.spine()?;
-            self.spine.read(stored.as_deref())?;
+    fn check(&self) -> Result<(), StateError> {
+        match self.spine.is_known {
+            true => Ok(()),
+            false => Err(StateError::Misuse("a tree of slices whose open nodes were not read".into())),
         }
-        Ok(())
-    }
-
-    /// Writes the spine where it changed.
-    pub(super) fn save(&mut self) -> Result<(), OperatorError> {
-        if self.spine.changed {
-            let mut row = Vec::new();
-            self.spine.write(&mut row);
-            self.store.put_spine(&row)?;
-            self.spine.changed = false;
-        }
-        Ok(())
     }
 
     fn top(&self) -> u32 {
@@ -123,8 +124,8 @@ impl Tree<'_> {
 
     /// The current slice ends with `partial`, and `next` is the current one.
     pub(super) fn advance(&mut self, partial: &[u8], next: i64) -> Result<(), OperatorError> {
-        self.load()?;
-        self.spine.changed = true;
+        self.check()?;
+        self.spine.is_changed = true;
         let before = self.current;
         self.current = next;
         let (pruned, expired) = (before.saturating_sub(self.keep), next.saturating_sub(self.keep));
@@ -255,7 +256,7 @@ impl Tree<'_> {
 
     /// Merges the slices from `from` to `to`, the current one not, into `into`.
     pub(super) fn merge_range(&mut self, from: i64, to: i64, into: &mut Vec<u8>) -> Result<(), OperatorError> {
-        self.load()?;
+        self.check()?;
         let top = self.top();
         if from < first_of(self.current, top) {
             for (_, index) in self.stored_tops() {
@@ -305,15 +306,15 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Merges an event into a slice before the current one, not more than [`Self::keep`] before it.
-    pub(super) fn add_late(&mut self, slice: i64, single: &[u8]) -> Result<(), OperatorError> {
-        self.load()?;
+    /// Merges the event in hand into a slice before the current one, not more than [`Self::keep`] before it.
+    pub(super) fn add_late(&mut self, slice: i64) -> Result<(), OperatorError> {
+        self.check()?;
         let top = self.top();
         for height in 0..self.heights {
             if index_of(slice, height) == index_of(self.current, height) {
-                self.spine.changed = true;
+                self.spine.is_changed = true;
                 let mut node = self.spine.nodes.get_mut(height as usize).map(std::mem::take).ok_or_else(damaged)?;
-                let done = self.add_to_node(&mut node, height, slice, single);
+                let done = self.add_to_node(&mut node, height, slice);
                 if let Some(open) = self.spine.nodes.get_mut(height as usize) {
                     *open = node;
                 }
@@ -327,13 +328,13 @@ impl Tree<'_> {
             0 => Vec::new(),
             _ => self.store.get(top, index)?.ok_or_else(damaged)?,
         };
-        self.add_to_node(&mut node, top, slice, single)?;
-        self.spine.changed |= self.spine.tops & bit == 0;
+        self.add_to_node(&mut node, top, slice)?;
+        self.spine.is_changed |= self.spine.tops & bit == 0;
         self.spine.tops |= bit;
         self.store.put(top, index, Some(&node))
     }
 
-    fn add_to_node(&mut self, node: &mut Vec<u8>, height: u32, slice: i64, single: &[u8]) -> Result<(), OperatorError> {
+    fn add_to_node(&mut self, node: &mut Vec<u8>, height: u32, slice: i64) -> Result<(), OperatorError> {
         let first = first_of(slice, height);
         let mut changed = Vec::with_capacity(node.len() + 16);
         let mut entries = Entries::of(node, first);
@@ -344,10 +345,10 @@ impl Tree<'_> {
         }
         let met = next.filter(|entry| entry.slice <= slice || shares_child(entry, height, slice));
         let mut accumulator = met.map(|entry| entry.accumulator.to_vec()).unwrap_or_default();
-        self.functions.merge(&mut accumulator, single)?;
+        self.functions.merge_held(&mut accumulator)?;
         let is_single = match (met, height.checked_sub(1)) {
             (Some(entry), Some(child)) if !entry.single || entry.slice != slice => {
-                self.add_to_child(&entry, child, slice, single)?;
+                self.add_to_child(&entry, child, slice)?;
                 false
             }
             _ => true,
@@ -366,7 +367,7 @@ impl Tree<'_> {
     }
 
     /// Adds to the child that `entry` stands for; a single slice becomes a child with it.
-    fn add_to_child(&mut self, entry: &Entry<'_>, child: u32, slice: i64, single: &[u8]) -> Result<(), OperatorError> {
+    fn add_to_child(&mut self, entry: &Entry<'_>, child: u32, slice: i64) -> Result<(), OperatorError> {
         let index = index_of(slice, child);
         let mut node = if entry.single {
             let mut node = Vec::new();
@@ -375,7 +376,7 @@ impl Tree<'_> {
         } else {
             self.store.get(child, index)?.ok_or_else(damaged)?
         };
-        self.add_to_node(&mut node, child, slice, single)?;
+        self.add_to_node(&mut node, child, slice)?;
         self.store.put(child, index, Some(&node))
     }
 }

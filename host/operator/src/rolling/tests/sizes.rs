@@ -47,3 +47,20 @@ fn rows_are_bounded_however_long_it_runs() {
         assert!(rows < 50, "{rows} rows after {events} events, one each {every_ms} ms");
     }
 }
+
+#[test]
+fn gaps_leave_nothing_behind() {
+    // Without a watermark nothing but the next event can delete what the windows have left.
+    let mut harness = Harness::new(step(usual()).as_ref());
+    let mut time_ms = 0;
+    for round in 0..40 {
+        for _ in 0..300 {
+            time_ms += 1_900;
+            harness.tell(&[("k", time_ms, 1)]);
+        }
+        time_ms += 86_400_000 * [1, 8, 30, 400][round % 4];
+    }
+    harness.tell(&[("k", time_ms, 1)]);
+    let rows = harness.rows();
+    assert!(rows < 40, "{rows} rows");
+}
