@@ -29,6 +29,9 @@ impl Worker {
     /// # Errors
     /// As [`Self::advance_time`].
     pub(crate) fn keep_time(&mut self) -> Result<(), Failure> {
+        if self.topology.reach.is_empty() && !self.has_timers() {
+            return Ok(());
+        }
         let now = self.shared.now();
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in ids {
@@ -50,6 +53,9 @@ impl Worker {
     /// # Errors
     /// When a store cannot be read.
     pub(crate) fn until_next_timer(&mut self, patience: Duration) -> Result<Duration, Failure> {
+        if !self.has_timers() {
+            return Ok(patience);
+        }
         let mut earliest = i64::MAX;
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in ids {
@@ -143,6 +149,10 @@ impl Worker {
             self.held_back = held_back;
         }
         Ok(())
+    }
+
+    fn has_timers(&self) -> bool {
+        self.instances.values().any(|instance| instance.version.timers.are_used())
     }
 
     /// The steps of a task that have timers.
