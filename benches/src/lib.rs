@@ -7,10 +7,12 @@ mod guests;
 mod host;
 mod native;
 mod payments;
+mod stream;
 mod task;
 
 pub use guests::guest;
 pub use host::{HostProcess, Place, bytes_below};
 pub use native::{NativeFactory, keyed_sum, keyed_sum_alone, pass_through};
 pub use payments::payments;
+pub use stream::{Done, StreamTask};
 pub use task::Task;
