@@ -6,6 +6,7 @@
 //!                                     stages between shuffles
 //! ```
 
+pub mod case;
 pub mod plan;
 pub mod spec;
 
@@ -21,7 +22,7 @@ mod schema;
 
 pub use error::{SpecError, SpecErrors};
 pub use explain::explain;
-pub use parse::parse;
+pub use parse::{parse, parse_case};
 pub use plan::*;
 pub use planner::{OperatorCatalog, plan};
 pub use schema::json_schema;

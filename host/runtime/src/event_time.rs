@@ -87,6 +87,15 @@ impl TaskTime {
         }
     }
 
+    /// The watermark of a source is `watermark_ms` at least, whatever its records say.
+    pub(crate) fn advance_source(&mut self, input: usize, watermark_ms: i64, now: Duration) {
+        if let Some(InputClock::Source(clock)) = self.inputs.get_mut(input) {
+            let before = clock.mark();
+            clock.advance(watermark_ms, now);
+            self.moved |= clock.mark() != before;
+        }
+    }
+
     /// A bounded source was read to its end.
     pub(crate) fn finish(&mut self, input: usize) {
         if let Some(InputClock::Source(clock)) = self.inputs.get_mut(input) {

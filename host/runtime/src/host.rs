@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use millstream_connector::SinkHost;
 use millstream_log::Log;
-use millstream_operator::OperatorFactory;
+use millstream_operator::{
+    OperatorFactory,
+    aggregate::AggregationFactory,
+    window::{TriggerFactory, WindowAssignerFactory, WindowFunctionFactory},
+};
 use millstream_protocol::{Probe, Rules};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, OperatorRef};
@@ -18,6 +22,42 @@ pub trait OperatorResolver: Send + Sync {
     /// # Errors
     /// Why there is none: not registered, or it refused its configuration.
     fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String>;
+
+    /// An operator that aggregates windows, with one step's configuration.
+    ///
+    /// # Errors
+    /// Why there is none; always, where nothing finds operators of this kind.
+    fn aggregation(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn AggregationFactory>, String> {
+        let _ = config;
+        Err(format!("nothing here finds aggregators such as {operator}"))
+    }
+
+    /// An operator that takes all records of a window at once.
+    ///
+    /// # Errors
+    /// As [`Self::aggregation`].
+    fn window_function(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn WindowFunctionFactory>, String> {
+        let _ = config;
+        Err(format!("nothing here finds functions of windows such as {operator}"))
+    }
+
+    /// An operator that assigns windows.
+    ///
+    /// # Errors
+    /// As [`Self::aggregation`].
+    fn window_assigner(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn WindowAssignerFactory>, String> {
+        let _ = config;
+        Err(format!("nothing here finds window assigners such as {operator}"))
+    }
+
+    /// An operator that says when windows fire.
+    ///
+    /// # Errors
+    /// As [`Self::aggregation`].
+    fn trigger(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn TriggerFactory>, String> {
+        let _ = config;
+        Err(format!("nothing here finds triggers such as {operator}"))
+    }
 }
 
 /// The parts of a host that its pipelines share. Cheap to clone.

@@ -11,6 +11,7 @@ mod chain;
 mod claim;
 mod continuity;
 mod dead_letter;
+mod definition;
 mod error;
 mod event_time;
 mod handle;
@@ -21,10 +22,12 @@ mod metrics;
 mod opening;
 mod reset;
 mod savepoint;
+mod session;
 mod shared;
 mod snapshots;
 mod standby;
 mod status;
+mod stepped;
 mod steps;
 mod supervisor;
 mod swap;
@@ -32,6 +35,7 @@ mod task;
 mod timing;
 mod topology;
 mod version;
+mod windows;
 mod worker;
 
 pub use error::{Failure, StartError};
@@ -50,4 +54,5 @@ pub use status::{
     CommitStatus, MetricStatus, PipelineState, PipelineStatus, RestoreProgress, RestoredSnapshot, SnapshotStatus,
     StandbyStatus, StepStatus, SwapReport, TaskStatus, WatermarkStatus, WorkerStatus,
 };
+pub use stepped::{StateContent, SteppedWorker};
 pub use swap::SwapError;

@@ -21,8 +21,8 @@ use crate::{
 /// that decide who runs when and who dies.
 #[derive(Clone)]
 pub struct ManualPipeline {
-    shared: Arc<Shared>,
-    topology: Arc<Topology>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) topology: Arc<Topology>,
 }
 
 impl std::fmt::Debug for ManualPipeline {

@@ -15,7 +15,7 @@ use crate::{
     snapshots::TaskSnapshots,
     standby::Ownership,
     topology::Topology,
-    version::{StepVersion, VersionRecord, incompatibilities},
+    version::{StepVersion, VersionRecord},
 };
 
 /// The longest that committed state waits for its write-back.
@@ -101,7 +101,7 @@ impl Task {
     /// When the stored state was written in a shape that the version does not declare.
     pub(crate) fn adopt(&mut self, version: &StepVersion, shared: &Shared) -> Result<(), Failure> {
         let Some(state) = &mut self.state else { return Ok(()) };
-        if version.factory.operator().is_none() {
+        if !version.is_recorded() {
             return Ok(());
         }
         let key = operator_key(&version.step);
@@ -113,14 +113,15 @@ impl Task {
                     self.name, version.step
                 ))
             })?;
-            let reasons = incompatibilities(&stored.states, version.factory.description());
+            let reasons = stored.obstacles(version.factory.as_ref());
             if !reasons.is_empty() {
                 return Err(Failure::stop(format!(
-                    "step {}: {} cannot use the state that {} left: {}",
+                    "step {}: {} cannot use the state that {} left: {}{}",
                     version.step,
                     version.label(),
                     stored.operator,
-                    reasons.join("; ")
+                    reasons.join("; "),
+                    version.way_out(&shared.plan.pipeline)
                 )));
             }
             // States of other versions stay stored, and are checked again when one comes back.

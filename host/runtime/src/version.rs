@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use millstream_operator::{OperatorDescription, OperatorFactory, builtin, timer::Timers};
 use millstream_pipeline::plan::{OnError, PlannedStep, StageIndex, StepLogic, Target};
 use millstream_state::{StateDeclaration, StateHandle, StateKind};
+use millstream_types::PipelineName;
 use serde::{Deserialize, Serialize};
 
-use crate::{OperatorResolver, StartError};
+use crate::{OperatorResolver, StartError, definition, windows};
 
 /// Where a step stands in the plan.
 pub(crate) type StepId = (StageIndex, usize);
@@ -33,7 +34,8 @@ impl StepVersion {
                 .map_err(|reason| StartError::Operator { step: step.name.clone(), reason })?,
             StepLogic::Filter(expression) => builtin::filter(expression).map_err(|error| refused(error.to_string()))?,
             StepLogic::Map(fields) => builtin::map(&fields.0).map_err(|error| refused(error.to_string()))?,
-            StepLogic::Window(_) | StepLogic::Rolling(_) => return Err(refused("it is being wired".into())),
+            StepLogic::Window(window) => windows::window(window, resolver).map_err(refused)?,
+            StepLogic::Rolling(rolling) => rolling.factory().map_err(refused)?,
             StepLogic::Rekey { path } => builtin::rekey(path).map_err(|error| refused(error.to_string()))?,
         };
         Ok(Self::new(step, factory))
@@ -65,7 +67,25 @@ impl StepVersion {
             operator: self.label(),
             digest: self.factory.digest().map(|digest| digest.to_string()),
             states: self.factory.description().states.iter().map(StateRecord::of).collect(),
+            definition: self.factory.definition().map(str::to_owned),
         }
+    }
+
+    /// What to do where a built-in does not fit the stored state.
+    pub(crate) fn way_out(&self, pipeline: &PipelineName) -> String {
+        if self.factory.definition().is_none() {
+            return String::new();
+        }
+        let reset = format!("millstream pipeline reset {pipeline} --state");
+        format!(
+            "; take the change back, or give the step another name, with which it begins with empty state, or drop the \
+             state of the whole pipeline by `{reset}`"
+        )
+    }
+
+    /// Whether it keeps something that another version must be able to read.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.factory.operator().is_some() || self.factory.definition().is_some()
     }
 }
 
@@ -75,6 +95,18 @@ pub(crate) struct VersionRecord {
     pub(crate) operator: String,
     pub(crate) digest: Option<String>,
     pub(crate) states: Vec<StateRecord>,
+    /// Of a built-in: what its state is made by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) definition: Option<String>,
+}
+
+impl VersionRecord {
+    /// Every reason why a version cannot go on with the state that this one left.
+    pub(crate) fn obstacles(&self, factory: &dyn OperatorFactory) -> Vec<String> {
+        let mut reasons = incompatibilities(&self.states, factory.description());
+        reasons.extend(definition::changes(self.definition.as_deref(), factory.definition()));
+        reasons
+    }
 }
 
 /// A declared state, as recorded.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use millstream_connector::{SourceRead, extract_timestamps};
-use millstream_log::{DeliveryGuarantee, Fetched, LogSession, PollEvent, SessionSpec, StartPosition};
+use millstream_log::{Fetched, LogSession, PollEvent};
 use millstream_pipeline::plan::{InputKind, OnError, StageIndex};
 use millstream_protocol::{ErrorKind, Occasion, Recovery};
 use millstream_types::{RecordBatch, TopicPartition};
@@ -20,6 +20,7 @@ use crate::{
     chain::{Flow, Instance, Instances},
     dead_letter::{Origin, Places},
     event_time::take_notices,
+    session::{session_spec, worker_name},
     shared::{Control, Shared, SwapOrder, TaskId},
     task::Task,
     topology::Topology,
@@ -71,6 +72,21 @@ impl Worker {
         topology: Arc<Topology>,
         control: Receiver<Control>,
     ) -> Result<(), Failure> {
+        let mut worker = Self::open(index, shared, topology, control)?;
+        let outcome = worker.serve();
+        worker.close(outcome)
+    }
+
+    /// A worker that has joined its group and has done nothing yet.
+    ///
+    /// # Errors
+    /// When the log or an operator refuses.
+    pub(crate) fn open(
+        index: usize,
+        shared: Arc<Shared>,
+        topology: Arc<Topology>,
+        control: Receiver<Control>,
+    ) -> Result<Self, Failure> {
         let session = shared.host.log.session(&session_spec(index, &shared, &topology))?;
         let mut instances = Instances::new();
         for (&id, version) in shared.versions.read().iter() {
@@ -81,7 +97,7 @@ impl Worker {
             instances.insert(id, Instance { version: version.clone(), operator });
         }
         let now = shared.now();
-        let mut worker = Self {
+        Ok(Self {
             index,
             name: worker_name(index, &shared),
             shared,
@@ -97,14 +113,20 @@ impl Worker {
             held_back: Vec::new(),
             status_written: now,
             swept: now,
-        };
-        let outcome = worker.serve();
+        })
+    }
+
+    /// Closes everything after the worker's work ended so; what it had not committed is dropped.
+    ///
+    /// # Errors
+    /// Those of `outcome`, or when the session cannot be closed.
+    pub(crate) fn close(mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         if outcome.is_err() {
-            worker.shared.tasks.lock().retain(|_, status| status.worker != index);
+            self.shared.tasks.lock().retain(|_, status| status.worker != self.index);
         }
-        worker.tasks.clear();
-        worker.shared.slowest_sources.lock().remove(&index);
-        let closed = worker.session.close();
+        self.tasks.clear();
+        self.shared.slowest_sources.lock().remove(&self.index);
+        let closed = self.session.close();
         outcome?;
         closed.map_err(Failure::from)
     }
@@ -112,42 +134,68 @@ impl Worker {
     fn serve(&mut self) -> Result<(), Failure> {
         loop {
             self.shared.heartbeat(self.index);
-            while let Ok(control) = self.control.try_recv() {
-                self.take_order(control);
+            if self.shared.is_stopping() || self.shared.is_paused() {
+                return self.leave();
             }
-            let leaving = self.shared.is_stopping() || self.shared.is_paused();
-            if leaving {
-                self.take_steps(Occasion::Leaving, &[])?;
-                self.write_status();
-                return Ok(());
-            }
-            self.ask_sinks(Occasion::CommitDue, &[]);
-            if self.since(self.swept) >= SWEEP_INTERVAL {
-                self.sweep_expired()?;
-                if self.uncommitted_since.is_none() {
-                    self.take_steps(Occasion::Idle, &[])?;
-                }
-            }
-            if self.commit_is_due() {
-                self.take_steps(Occasion::CommitDue, &[])?;
-            }
-            let wait = self.read_splits()?;
-            self.keep_time()?;
-            self.align()?;
-            let wait = self.until_next_timer(wait)?;
-            match self.session.poll(wait) {
-                Ok(event) => self.handle(event)?,
-                Err(error) if self.shared.host.rules.after_poll(error.kind) == Recovery::Again => {
-                    tracing::warn!(worker = self.index, %error, "the log cannot be read for now");
-                    self.shared.set_reason(Some(format!("waiting for the log: {error}")));
-                    self.wait(IDLE_POLL);
-                }
-                Err(error) => return Err(error.into()),
-            }
-            if self.since(self.status_written) >= STATUS_INTERVAL {
-                self.write_status();
+            self.turn(IDLE_POLL)?;
+        }
+    }
+
+    /// Commits and gives everything back.
+    ///
+    /// # Errors
+    /// When a step of it fails.
+    pub(crate) fn leave(&mut self) -> Result<(), Failure> {
+        while let Ok(control) = self.control.try_recv() {
+            self.take_order(control);
+        }
+        self.take_steps(Occasion::Leaving, &[])?;
+        self.write_status();
+        Ok(())
+    }
+
+    /// Does what is due, and takes what the log has next, for which it waits no longer than `patience`; whether there
+    /// was anything.
+    ///
+    /// # Errors
+    /// When the worker cannot go on.
+    pub(crate) fn turn(&mut self, patience: Duration) -> Result<bool, Failure> {
+        while let Ok(control) = self.control.try_recv() {
+            self.take_order(control);
+        }
+        self.ask_sinks(Occasion::CommitDue, &[]);
+        if self.since(self.swept) >= SWEEP_INTERVAL {
+            self.sweep_expired()?;
+            if self.uncommitted_since.is_none() {
+                self.take_steps(Occasion::Idle, &[])?;
             }
         }
+        if self.commit_is_due() {
+            self.take_steps(Occasion::CommitDue, &[])?;
+        }
+        let wait = self.read_splits()?;
+        let has_read = wait.is_zero();
+        self.keep_time()?;
+        self.align()?;
+        let wait = self.until_next_timer(wait)?.min(patience);
+        let has_come = match self.session.poll(wait) {
+            Ok(event) => {
+                let has_come = !matches!(event, PollEvent::Idle);
+                self.handle(event)?;
+                has_come
+            }
+            Err(error) if self.shared.host.rules.after_poll(error.kind) == Recovery::Again => {
+                tracing::warn!(worker = self.index, %error, "the log cannot be read for now");
+                self.shared.set_reason(Some(format!("waiting for the log: {error}")));
+                self.wait(patience);
+                false
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if self.since(self.status_written) >= STATUS_INTERVAL {
+            self.write_status();
+        }
+        Ok(has_read || has_come)
     }
 
     fn since(&self, moment: Duration) -> Duration {
@@ -428,23 +476,6 @@ impl Worker {
         for task in self.tasks.values() {
             statuses.insert(task.id, task.status(&self.topology, self.index, &lag));
         }
-    }
-}
-
-fn worker_name(index: usize, shared: &Shared) -> String {
-    format!("{}-{index}", shared.host.host_id)
-}
-
-fn session_spec(index: usize, shared: &Shared, topology: &Topology) -> SessionSpec {
-    let settings = &topology.plan.settings;
-    SessionSpec {
-        group: topology.plan.pipeline.clone(),
-        worker: worker_name(index, shared),
-        topics: topology.subscriptions.clone(),
-        guarantee: if settings.exactly_once { DeliveryGuarantee::ExactlyOnce } else { DeliveryGuarantee::AtLeastOnce },
-        start: StartPosition::Earliest,
-        max_batch_records: settings.batch_records,
-        max_batch_bytes: settings.batch_bytes,
     }
 }
 

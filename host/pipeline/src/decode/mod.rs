@@ -1,6 +1,7 @@
 //! The tree of a file to a [`PipelineSpec`]: names, types and ranges. All errors are gathered, so that
 //! something wrong in one place hides nothing in another.
 
+mod case;
 mod connector;
 mod files;
 mod generator;

@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use millstream_operator::{
-    rolling::{RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms},
+    OperatorFactory,
+    aggregate::{AggregatesFactory, AggregationFactory},
+    rolling::{self, RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms},
     timer::TimeDomain,
     window::{
-        CalendarUnit, EarlyFiring, Emit, EvictSpec, LateFiring, SessionGap, TriggerCondition, TriggerFactory,
-        TriggerSpec, WindowAssignerFactory, WindowKind, WindowSpec,
+        self, CalendarUnit, EarlyFiring, Emit, EvictSpec, LateFiring, SessionGap, TriggerCondition, TriggerFactory,
+        TriggerSpec, WindowAssignerFactory, WindowFunctionFactory, WindowKind, WindowSpec,
     },
 };
 use millstream_types::OperatorRef;
@@ -54,8 +56,12 @@ impl CustomOperator {
 }
 
 /// What registered operators of a window step were resolved to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct CustomParts {
+    /// What [`WindowFunction::Aggregator`] asks for.
+    pub aggregator: Option<Arc<dyn AggregationFactory>>,
+    /// What [`WindowFunction::Process`] asks for.
+    pub process: Option<Arc<dyn WindowFunctionFactory>>,
     /// What [`WindowStep::assigner`] asks for.
     pub assigner: Option<Arc<dyn WindowAssignerFactory>>,
     /// What [`WindowStep::trigger`] asks for.
@@ -74,19 +80,37 @@ impl WindowStep {
         Some(CustomOperator::new(trigger.operator.as_ref()?, trigger.config.as_ref()))
     }
 
+    /// The step as it runs.
+    ///
+    /// # Errors
+    /// Which setting cannot be, or which part is missing.
+    pub fn factory(&self, parts: CustomParts) -> Result<Arc<dyn OperatorFactory>, String> {
+        let missing = |what: &str| format!("its {what} is missing");
+        let spec = self.spec(&parts).ok_or_else(|| missing("assigner or trigger"))?;
+        let aggregation: Arc<dyn AggregationFactory> = match &self.function {
+            WindowFunction::Aggregates(aggregates) => {
+                let factory = AggregatesFactory::new(&aggregates.0, self.key_field.clone());
+                Arc::new(factory.map_err(|error| error.to_string())?)
+            }
+            WindowFunction::Aggregator(_) => parts.aggregator.ok_or_else(|| missing("aggregator"))?,
+            WindowFunction::Process(_) => return Err(missing("function")),
+        };
+        window::window(self.key_field.as_deref(), spec, aggregation).map_err(|error| error.to_string())
+    }
+
     /// The windows as they run; `None` where a part is missing that they need.
-    pub fn spec(&self, parts: CustomParts) -> Option<WindowSpec> {
+    fn spec(&self, parts: &CustomParts) -> Option<WindowSpec> {
         let window = &self.window;
         let trigger = window.trigger.clone().unwrap_or_default();
         Some(WindowSpec {
-            kind: kind(window, parts.assigner)?,
+            kind: kind(window, parts.assigner.clone())?,
             lateness_ms: ms(window.lateness.unwrap_or_default()),
             emit: match window.emit {
                 spec::EmitSpec::OnClose => Emit::OnClose,
                 spec::EmitSpec::OnUpdate => Emit::OnUpdate,
             },
             trigger: TriggerSpec {
-                condition: condition(&trigger, parts.trigger)?,
+                condition: condition(&trigger, parts.trigger.clone())?,
                 early: trigger.early.map(early),
                 late: match trigger.late {
                     None | Some(spec::Late::OnUpdate) => LateFiring::OnUpdate,
@@ -187,6 +211,15 @@ impl RollingStep {
         let windows: Vec<RollingWindow> = rolling.windows.iter().map(|name| rolling_window(name, rolling)).collect();
         let lateness_ms = rolling.lateness.map_or_else(|| default_lateness_ms(&windows), ms);
         Self { spec: RollingSpec { windows, lateness_ms }, aggregates: rolling.aggregate.clone() }
+    }
+
+    /// The step as it runs.
+    ///
+    /// # Errors
+    /// Which setting cannot be.
+    pub fn factory(&self) -> Result<Arc<dyn OperatorFactory>, String> {
+        let aggregates = AggregatesFactory::new(&self.aggregates.0, None).map_err(|error| error.to_string())?;
+        rolling::rolling(self.spec.clone(), Arc::new(aggregates)).map_err(|error| error.to_string())
     }
 }
 

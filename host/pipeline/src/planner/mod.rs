@@ -12,6 +12,7 @@
 mod check;
 mod graph;
 mod stages;
+mod stand_ins;
 pub(crate) mod steps;
 mod time;
 
@@ -103,12 +104,21 @@ impl Planner<'_> {
             }
         }
         for step in &self.spec.steps {
+            let mut is_known = true;
             for (path, operator) in step.used_operators() {
                 if catalog.describe(operator).is_none() {
+                    is_known = false;
                     self.unknown_operator(&path, operator, &catalog.operators());
                 }
             }
-            descriptions.extend(built_in(step).map(|description| (step.name.clone(), description)));
+            match built_in(step).filter(|_| is_known) {
+                Some(Ok(description)) => drop(descriptions.insert(step.name.clone(), description)),
+                Some(Err(reason)) => {
+                    let part = if step.window.is_some() { "window" } else { "rolling" };
+                    self.error(&format!("steps.{}.{part}", step.name), reason, None);
+                }
+                None => {}
+            }
             let Some(operator) = &step.operator else { continue };
             if let Some(mut description) = catalog.describe(operator) {
                 if description.outputs.is_empty() {

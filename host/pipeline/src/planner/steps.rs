@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millstream_operator::{OperatorDescription, field_path::FieldPath, timer::TimerUse};
+use millstream_operator::{OperatorDescription, field_path::FieldPath};
 
+use super::stand_ins;
 use crate::{
     plan::{
         CustomOperator, InputKind, OnError, PlannedOutput, PlannedStep, RollingStep, SinkKind, Stage, StepLogic,
@@ -45,12 +46,16 @@ pub(super) fn planned_step(step: &Step, descriptions: &BTreeMap<String, Operator
 }
 
 /// What a step with windows or rolling features declares; `None`: it has neither.
-pub(super) fn built_in(step: &Step) -> Option<OperatorDescription> {
-    step.has_late_output().then(|| OperatorDescription {
-        outputs: vec!["main".into(), "late".into()],
-        timers: TimerUse::Exact,
-        ..Default::default()
-    })
+///
+/// # Errors
+/// Why there is no such step.
+pub(super) fn built_in(step: &Step) -> Option<Result<OperatorDescription, String>> {
+    let factory = match (window_step(step), &step.rolling) {
+        (Some(window), _) => window.factory(stand_ins::parts(&window)),
+        (None, Some(rolling)) => RollingStep::new(rolling).factory(),
+        (None, None) => return None,
+    };
+    Some(factory.map(|factory| factory.description().clone()))
 }
 
 /// The field of results that has the key, where it is taken from `path`.

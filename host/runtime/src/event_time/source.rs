@@ -52,6 +52,12 @@ impl SourceClock {
         }
     }
 
+    /// Takes note of a watermark that somebody else made.
+    pub(crate) fn advance(&mut self, watermark_ms: i64, now: Duration) {
+        self.heard = now;
+        self.mark = Mark { at: self.mark.at.max(watermark_ms), idle: false };
+    }
+
     /// Whether it has become idle by now.
     pub(crate) fn becomes_idle(&mut self, now: Duration) -> bool {
         let Some(after) = self.idle_after else { return false };
