@@ -212,6 +212,46 @@ fn a_host_that_follows_takes_over_a_killed_one_with_almost_nothing_to_replay() -
 }
 
 #[test]
+fn a_savepoint_on_kafka_is_where_another_pipeline_begins() -> Result<()> {
+    let Some(bootstrap) = broker() else { return Ok(()) };
+    let name = fresh("savepoint")?;
+    let data = tempfile::tempdir()?;
+    let config = data.path().join("millstream.yaml");
+    std::fs::write(&config, format!("snapshots: {{ location: {} }}\n", data.path().join("kept").display()))?;
+    let arguments = vec!["--config".into(), config.display().to_string()];
+    let server = Server::start(data.path(), &ServerOptions { kafka: Some(bootstrap), arguments })?;
+    launch(&server, &name, Some(4_000))?;
+    let topic = format!("{name}-scores");
+    server.until("some is scored", || Ok(server.record_count(&topic)? > 2_000))?;
+    let call = |path: &str, body: &str| server.post(path, "application/json", body.as_bytes())?.success();
+    let taken = call(&format!("/api/v1/pipelines/{name}/savepoints"), r#"{"name":"s"}"#)?.json();
+    let at = taken["positions"][0]["offset"].as_u64().context("no position")?;
+    ensure!(2_000 <= at && at < PAYMENTS, "{taken}");
+    let users = scores(&server, &name)?;
+    check_once(&users)?;
+
+    // Its state is at the position, with nothing lost between its stages: the counts of the rest are the same.
+    let (_, fraud) = pipelines(&name, None);
+    let copied = fraud.replace(&format!("pipeline: {name}"), &format!("pipeline: {name}-copy"));
+    let copied = copied.replace(&topic, &format!("{name}-copied"));
+    server.put(&format!("/api/v1/pipelines/{name}-copy"), "application/yaml", copied.as_bytes())?.success()?;
+    call(&format!("/api/v1/pipelines/{name}-copy/savepoints/s/restore"), &format!(r#"{{"from":"{name}"}}"#))?;
+    server.act(&format!("{name}-copy"), "start")?.success()?;
+    let copy = format!("{name}-copied");
+    server.until("the rest is scored", || Ok(server.records(&copy)?.len() as u64 >= PAYMENTS - at))?;
+    let expected: BTreeMap<_, _> =
+        users.values().flatten().map(|score| (score["payment_id"].as_u64(), &score["features"])).collect();
+    let rest = server.records(&copy)?;
+    ensure!(rest.len() as u64 == PAYMENTS - at, "{} records", rest.len());
+    for record in &rest {
+        let score = value_of(record)?;
+        let features = expected.get(&score["payment_id"].as_u64());
+        ensure!(features == Some(&&score["features"]), "{features:?}: {score}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_named() -> Result<()> {
     let data = tempfile::tempdir()?;
     let mut command = millstream_tests::millstream();

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand, savepoint::SavepointCommand, topic::TopicArgs};
+use crate::{
+    new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand, savepoint::SavepointCommand, topic::TopicArgs,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -240,7 +240,5 @@ pub(crate) fn input_is_done(shared: &Shared, topology: &Topology, options: Start
         }
     }
     drop(tasks);
-    let group = topology.plan.pipeline.as_str();
-    let unread = |topic: &Arc<str>| shared.host.log.has_unread(group, std::slice::from_ref(topic)).unwrap_or(true);
     !topology.user_topics().chain(topology.repartition_topics()).any(unread)
 }

@@ -118,10 +118,13 @@ fn outcomes(report: &RestoreReport) -> Vec<(String, StateOutcome)> {
     report.states.iter().map(|state| (format!("{}/{}", state.step, state.state), state.outcome)).collect()
 }
 
-/// Keys and values that came after the first `from` of a topic, by partition and in order.
+/// Keys and values that came after the first `from` of a topic, those of each key in order.
 fn since(world: &World, topic: &str, from: &[Read]) -> Vec<(u32, Option<String>, String)> {
     let news = world.read(topic).into_iter().filter(|read| !from.contains(read));
-    news.map(|read| (read.partition, read.key, read.value)).collect()
+    let mut news: Vec<_> = news.map(|read| (read.partition, read.key, read.value)).collect();
+    // Behind a shuffle the order of different keys is nobody's.
+    news.sort_by_key(|(partition, key, _)| (*partition, key.clone()));
+    news
 }
 
 /// What goes on after `restored` is what went on after the savepoint.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use harness::{Operators, World, assert_counted_once, counter, numbered};
-use millstream_runtime::{PipelineState, SnapshotPace};
+use millstream_runtime::{PipelineState, SnapshotPace, Snapshots};
 use shelf::Shelf;
 
 const COUNT: &str = "
@@ -30,7 +30,8 @@ fn world(damaged: usize) -> (World, Arc<Shelf>, tempfile::TempDir) {
     let scratch = tempfile::tempdir().expect("a directory");
     let shelf = Shelf::new(damaged);
     let pace = SnapshotPace { interval: Duration::ZERO, bytes: 1, least: Duration::ZERO };
-    let snapshots = shelf.snapshots(scratch.path(), pace);
+    // The changelog is forgotten up to the newest one.
+    let snapshots = Snapshots { keep: 1, ..shelf.snapshots(scratch.path(), pace) };
     let operators = Operators::default().with(counter("count@1.0.0", "", 1));
     let world = World { snapshots: Some(snapshots), ..World::new(operators) };
     world.topic("in", 3);

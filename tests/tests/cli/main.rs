@@ -6,6 +6,7 @@ mod files;
 mod full_disk;
 mod projects;
 mod runs;
+mod savepoints;
 mod server;
 mod topics;
 

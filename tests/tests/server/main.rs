@@ -7,6 +7,7 @@ mod operations;
 mod pipelines;
 mod plugins;
 mod restart;
+mod savepoints;
 mod swap;
 
 use std::{

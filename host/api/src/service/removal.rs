@@ -71,14 +71,12 @@ impl Server {
             }
             Ok(())
         };
-        blocking("removing a pipeline", forget)
-            .await?
-            .map_err(|error| {
-                Problem::new(
-                    ProblemKind::Unavailable,
-                    format!("what pipeline `{name}` kept could not all be deleted, so it is not removed yet: {error}"),
-                )
-            })?;
+        blocking("removing a pipeline", forget).await?.map_err(|error| {
+            Problem::new(
+                ProblemKind::Unavailable,
+                format!("what pipeline `{name}` kept could not all be deleted, so it is not removed yet: {error}"),
+            )
+        })?;
         self.registry.remove_pipeline(name).await?;
         self.slots.write().remove(name);
         tracing::info!(pipeline = %name, "removed pipeline");

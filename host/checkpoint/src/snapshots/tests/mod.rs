@@ -19,8 +19,8 @@ use bytes::Bytes;
 use futures::{TryStreamExt, executor::block_on};
 use millstream_state::StateKind;
 use millstream_state::snapshot::{
-    Savepoint, SavepointPosition, SavepointStage, SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator, SnapshotState,
-    SnapshotStore,
+    Savepoint, SavepointPosition, SavepointStage, SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator,
+    SnapshotState, SnapshotStore,
 };
 use millstream_types::Digest;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
