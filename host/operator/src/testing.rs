@@ -43,6 +43,7 @@ pub(crate) struct TestTask {
     state: Option<Box<TaskState>>,
     /// Committed deltas; the position after each is its index and one.
     changelog: Vec<(BytesColumn, BytesColumn)>,
+    cache_bytes: usize,
     watermark_ms: i64,
     now_ms: i64,
     /// The most timers that are handed over at once.
@@ -54,6 +55,11 @@ pub(crate) struct TestTask {
 
 impl TestTask {
     pub(crate) fn new(factory: Arc<dyn OperatorFactory>) -> Self {
+        Self::with_cache(factory, 1 << 30)
+    }
+
+    /// With so much memory for state; with none everything that was written back is read from the store.
+    pub(crate) fn with_cache(factory: Arc<dyn OperatorFactory>, cache_bytes: usize) -> Self {
         let operator = factory.instantiate(STEP).expect("an instance");
         let timers = Timers::new(STEP, factory.description().timers);
         let mut task = Self {
@@ -63,6 +69,7 @@ impl TestTask {
             backends: MemoryBackends::new(),
             state: None,
             changelog: Vec::new(),
+            cache_bytes,
             watermark_ms: UNKNOWN_WATERMARK,
             now_ms: 0,
             timer_page: 1000,
@@ -75,7 +82,7 @@ impl TestTask {
 
     fn open(&mut self) {
         let backend = self.backends.open("task").expect("a store");
-        let mut state = TaskState::new(backend, Arc::new(CacheBudget::new(1 << 30)));
+        let mut state = TaskState::new(backend, Arc::new(CacheBudget::new(self.cache_bytes)));
         let after = state.position().unwrap_or(0) as usize;
         for (at, (keys, values)) in self.changelog.iter().enumerate().skip(after) {
             state.restore(keys, values, at as i64 + 1).expect("a delta");
@@ -99,17 +106,23 @@ impl TestTask {
 
     /// Processes a batch with the watermark as it is.
     pub(crate) fn process(&mut self, batch: &RecordBatch) -> Outcome {
+        outcome(&self.process_to(batch))
+    }
+
+    /// As [`Self::process`], with all that came of it.
+    pub(crate) fn process_to(&mut self, batch: &RecordBatch) -> ProcessOutput {
         self.state().begin_call(0);
         let output = self.call_process(batch);
         self.state().keep_call();
-        outcome(&output)
+        output
     }
 
     /// Processes a batch and undoes it.
-    pub(crate) fn process_and_undo(&mut self, batch: &RecordBatch) {
+    pub(crate) fn process_and_undo(&mut self, batch: &RecordBatch) -> ProcessOutput {
         self.state().begin_call(0);
-        self.call_process(batch);
+        let output = self.call_process(batch);
         self.state().undo_call();
+        output
     }
 
     fn call_process(&mut self, batch: &RecordBatch) -> ProcessOutput {
@@ -212,15 +225,17 @@ impl TestTask {
         Some(outcome(&output))
     }
 
-    /// Commits, and writes back or leaves that to later.
-    pub(crate) fn commit(&mut self, write_back: bool) {
-        let delta = self.state().take_delta();
-        self.changelog.push(delta);
+    /// Commits, and writes back or leaves that to later; returns the bytes of the delta.
+    pub(crate) fn commit(&mut self, write_back: bool) -> usize {
+        let (keys, values) = self.state().take_delta();
+        let bytes = keys.data().len() + values.data().len();
+        self.changelog.push((keys, values));
         let position = self.changelog.len() as i64;
         self.state().committed(position);
         if write_back {
             self.state().write_back().expect("a write");
         }
+        bytes
     }
 
     /// Commits, closes the task, and opens it again elsewhere.

@@ -3,7 +3,7 @@
 use millstream_types::{RecordBatch, RecordRef};
 use serde_json::json;
 
-use super::harness::{Harness, spec, step};
+use super::harness::{spec, step, task, tell};
 use crate::{
     GuestMetric, OperatorFactory,
     aggregate::AggregatesFactory,
@@ -26,8 +26,8 @@ fn one(key: Option<&str>, value: Option<&str>) -> RecordBatch {
 
 #[test]
 fn members_are_added_behind_those_that_are_there() {
-    let mut harness = Harness::new(step(spec(&[("5m", 300, 5), ("1h", 3600, 60)], 0)).as_ref());
-    let output = harness.process(&one(Some("k"), Some(" {\"v\": 1.50 } ")), false);
+    let mut task = task(step(spec(&[("5m", 300, 5), ("1h", 3600, 60)], 0)));
+    let output = task.process_to(&one(Some("k"), Some(" {\"v\": 1.50 } ")));
     assert_eq!(
         text(&output),
         ["{\"v\": 1.50,\"sum_5m\":1.5,\"max_5m\":1.5,\"count_5m\":1,\"sum_1h\":1.5,\"max_1h\":1.5,\"count_1h\":1}"]
@@ -36,13 +36,13 @@ fn members_are_added_behind_those_that_are_there() {
     assert_eq!(batch.record(0).key, Some(&b"k"[..]));
     assert_eq!(batch.record(0).timestamp_ms, 7);
     assert_eq!(batch.headers.get(0).collect::<Vec<_>>(), [(&b"trace"[..], Some(&b"1"[..]))]);
-    let output = harness.process(&one(Some("k"), Some("{}")), false);
+    let output = task.process_to(&one(Some("k"), Some("{}")));
     assert!(text(&output)[0].starts_with("{\"sum_5m\":1.5,\"max_5m\":1.5,\"count_5m\":2,"), "{:?}", text(&output));
 }
 
 #[test]
 fn records_that_are_no_events_fail_and_change_nothing() {
-    let mut harness = Harness::new(step(spec(&[("5m", 300, 5)], 0)).as_ref());
+    let mut task = task(step(spec(&[("5m", 300, 5)], 0)));
     for (key, value, reason) in [
         (None, Some("{\"v\":1}"), "the record has no key"),
         (Some("k"), None, "tombstone"),
@@ -50,38 +50,38 @@ fn records_that_are_no_events_fail_and_change_nothing() {
         (Some("k"), Some("{\"v\":1"), ""),
         (Some("k"), Some("{\"v\":\"one\"}"), "sum(/v) cannot take a string"),
     ] {
-        let output = harness.process(&one(key, value), false);
+        let output = task.process_to(&one(key, value));
         assert!(output.outputs.is_empty());
         assert_eq!(output.failures.len(), 1, "{value:?}");
         assert!(output.failures[0].reason.contains(reason), "{}", output.failures[0].reason);
     }
-    assert_eq!(harness.rows(), 0);
+    assert_eq!(task.stored_entries(), 0);
 }
 
 #[test]
 fn the_tail_is_where_the_slice_of_the_window_begins() {
-    let mut harness = Harness::new(step(spec(&[("w", 100, 10)], 0)).as_ref());
-    harness.tell(&[("k", 0, 1), ("k", 9, 10), ("k", 10, 100)]);
+    let mut task = task(step(spec(&[("w", 100, 10)], 0)));
+    tell(&mut task, &[("k", 0, 1), ("k", 9, 10), ("k", 10, 100)]);
     // 109 - 100 is in the slice from 0 to 9, all of which counts; with 110 that slice has left.
-    let told = harness.tell(&[("k", 109, 1000), ("k", 110, 10_000)]);
+    let told = tell(&mut task, &[("k", 109, 1000), ("k", 110, 10_000)]);
     assert_eq!(told[0].as_ref().expect("told")["sum_w"], 1111);
     assert_eq!(told[1].as_ref().expect("told")["sum_w"], 11_100);
 }
 
 #[test]
 fn an_event_that_is_out_of_order_is_told_its_own_time_and_counts_from_then_on() {
-    let mut harness = Harness::new(step(spec(&[("w", 100, 10)], 100)).as_ref());
-    harness.tell(&[("k", 0, 1), ("k", 50, 10), ("k", 140, 100)]);
-    let told = harness.tell(&[("k", 60, 1000), ("k", 141, 10_000)]);
+    let mut task = task(step(spec(&[("w", 100, 10)], 100)));
+    tell(&mut task, &[("k", 0, 1), ("k", 50, 10), ("k", 140, 100)]);
+    let told = tell(&mut task, &[("k", 60, 1000), ("k", 141, 10_000)]);
     assert_eq!(told[0].as_ref().expect("told")["sum_w"], 1011, "from -40 to 60");
     assert_eq!(told[1].as_ref().expect("told")["sum_w"], 11_110, "from 40 to 141");
 }
 
 #[test]
 fn features_whose_slices_are_gone_are_null_and_what_can_still_count_does() {
-    let mut harness = Harness::new(step(spec(&[("short", 20, 10), ("long", 200, 20)], 10)).as_ref());
-    harness.tell(&[("k", 300, 1)]);
-    let told = harness.tell(&[("k", 200, 10), ("k", 301, 100)]);
+    let mut task = task(step(spec(&[("short", 20, 10), ("long", 200, 20)], 10)));
+    tell(&mut task, &[("k", 300, 1)]);
+    let told = tell(&mut task, &[("k", 200, 10), ("k", 301, 100)]);
     let late = told[0].as_ref().expect("told");
     assert_eq!((&late["sum_short"], &late["sum_long"]), (&json!(null), &json!(null)));
     let after = told[1].as_ref().expect("told");
@@ -90,9 +90,9 @@ fn features_whose_slices_are_gone_are_null_and_what_can_still_count_does() {
 
 #[test]
 fn what_is_late_for_every_window_goes_to_the_second_output_with_the_reason() {
-    let mut harness = Harness::new(step(spec(&[("w", 100, 10)], 0)).as_ref());
-    harness.advance(1_000);
-    let output = harness.process(&one(Some("k"), Some("{\"v\":1}")), false);
+    let mut task = task(step(spec(&[("w", 100, 10)], 0)));
+    task.advance(1_000);
+    let output = task.process_to(&one(Some("k"), Some("{\"v\":1}")));
     let late = &output.outputs[0];
     assert_eq!((late.output, late.sources.as_slice()), (1, &[0][..]));
     assert_eq!(late.batch.record(0).value, Some(&b"{\"v\":1}"[..]));
@@ -102,21 +102,21 @@ fn what_is_late_for_every_window_goes_to_the_second_output_with_the_reason() {
     let reason = String::from_utf8_lossy(headers[1].1.expect("a reason")).into_owned();
     assert_eq!(reason, "watermark 1000, newest event of the key none, longest window 100, lateness 0");
     assert_eq!(output.metrics, [GuestMetric::Counter { name: "late_records".into(), delta: 1 }]);
-    assert_eq!(harness.rows(), 0);
+    assert_eq!(task.stored_entries(), 0);
 }
 
 #[test]
 fn silent_keys_are_deleted_and_others_are_not() {
-    let mut harness = Harness::new(step(spec(&[("w", 100, 10)], 0)).as_ref());
-    harness.tell(&[("a", 0, 1), ("b", 0, 1)]);
-    harness.tell(&[("a", 50, 1), ("a", 99, 1)]);
-    let with_both = harness.rows();
-    harness.advance(120);
-    assert_eq!(with_both - harness.rows(), 2, "the head and the timer of b");
-    let told = harness.tell(&[("a", 121, 10)]);
+    let mut task = task(step(spec(&[("w", 100, 10)], 0)));
+    tell(&mut task, &[("a", 0, 1), ("b", 0, 1)]);
+    tell(&mut task, &[("a", 50, 1), ("a", 99, 1)]);
+    let with_both = task.stored_entries();
+    task.advance(120);
+    assert_eq!(with_both - task.stored_entries(), 2, "the head and the timer of b");
+    let told = tell(&mut task, &[("a", 121, 10)]);
     assert_eq!(told[0].as_ref().expect("told")["sum_w"], 12);
-    harness.advance(300);
-    assert_eq!(harness.rows(), 0);
+    task.advance(300);
+    assert_eq!(task.stored_entries(), 0);
 }
 
 #[test]

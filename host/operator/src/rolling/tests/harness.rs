@@ -1,16 +1,15 @@
-//! One task with a rolling step, driven as the runtime drives it.
+//! Rolling steps, events, and what is told of them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use millstream_state::{CacheBudget, KeyGroups, MemoryBackends, StateBackends, TaskState, encoding::CATALOG};
-use millstream_types::{BytesColumn, RecordBatch, RecordRef, UNKNOWN_WATERMARK};
+use millstream_types::{RecordBatch, RecordRef};
 use serde_json::Value;
 
 use crate::{
-    Operator, OperatorFactory, ProcessInput, ProcessOutput, StateSlot,
+    OperatorFactory, ProcessOutput,
     aggregate::AggregatesFactory,
     rolling::{RollingSpec, RollingWindow, rolling},
-    timer::{FiredTimers, TimeDomain, TimerUse, Timers},
+    testing::TestTask,
 };
 
 /// Key, event time and amount.
@@ -46,134 +45,16 @@ pub(super) fn batch(events: &[Event]) -> RecordBatch {
     batch
 }
 
-/// The task.
-pub(super) struct Harness {
-    operator: Box<dyn Operator>,
-    timers: Timers,
-    backends: MemoryBackends,
-    state: StateSlot,
-    changelog: Vec<(BytesColumn, BytesColumn)>,
-    pub watermark_ms: i64,
+/// A task of a step. Nothing stays in memory that need not, so that stored rows are read.
+pub(super) fn task(factory: Arc<dyn OperatorFactory>) -> TestTask {
+    let mut task = TestTask::with_cache(factory, 0);
+    task.timer_page = 3;
+    task
 }
 
-impl Harness {
-    pub(super) fn new(factory: &dyn OperatorFactory) -> Self {
-        let backends = MemoryBackends::new();
-        let mut harness = Self {
-            operator: factory.instantiate("step").expect("an instance"),
-            timers: Timers::new("step", TimerUse::Exact),
-            state: None,
-            backends,
-            changelog: Vec::new(),
-            watermark_ms: UNKNOWN_WATERMARK,
-        };
-        harness.open();
-        harness
-    }
-
-    fn open(&mut self) {
-        // Nothing stays in memory that need not, so that stored rows are read.
-        let backend = self.backends.open("task").expect("a store");
-        let mut state = TaskState::new(backend, Arc::new(CacheBudget::new(0)));
-        let from = state.position().unwrap_or(0);
-        for (at, (keys, values)) in self.changelog.iter().enumerate().skip(from as usize) {
-            state.restore(keys, values, at as i64 + 1).expect("restored");
-        }
-        self.state = Some(Box::new(state));
-    }
-
-    pub(super) fn state(&mut self) -> &mut TaskState {
-        self.state.as_deref_mut().expect("open state")
-    }
-
-    /// Processes a batch; where `undo` is set everything that came of it is taken back.
-    pub(super) fn process(&mut self, batch: &RecordBatch, undo: bool) -> ProcessOutput {
-        let groups = KeyGroups::of(&batch.keys);
-        let watermark_ms = self.watermark_ms;
-        self.state().begin_call(0);
-        let input = ProcessInput { batch, groups: &groups, now_ms: 0, watermark_ms, seed: 0 };
-        let output = self.operator.process(&input, &mut self.state).expect("processed");
-        let (timers, state) = (&self.timers, self.state.as_deref_mut().expect("open state"));
-        timers.apply(state, &output.timers).expect("timers");
-        if undo {
-            state.undo_call()
-        } else {
-            state.keep_call()
-        }
-        output
-    }
-
-    /// The values that come of events, in order; `None`: the event was late.
-    pub(super) fn tell(&mut self, events: &[Event]) -> Vec<Option<Value>> {
-        let output = self.process(&batch(events), false);
-        told(&output, events.len())
-    }
-
-    /// Moves the watermark and fires what is due.
-    pub(super) fn advance(&mut self, watermark_ms: i64) {
-        self.watermark_ms = self.watermark_ms.max(watermark_ms);
-        let watermark_ms = self.watermark_ms;
-        loop {
-            self.state().begin_call(0);
-            let (timers, state) = (&self.timers, self.state.as_deref_mut().expect("open state"));
-            let due = timers.take_due(state, TimeDomain::Event, watermark_ms, 3).expect("due timers");
-            if due.times.is_empty() {
-                return state.keep_call();
-            }
-            let fired = FiredTimers {
-                domain: TimeDomain::Event,
-                keys: &due.keys,
-                names: &due.names,
-                times: &due.times,
-                groups: &KeyGroups::of(&due.keys),
-                now_ms: 0,
-                watermark_ms,
-                seed: 0,
-            };
-            let output = self.operator.on_timer(&fired, &mut self.state).expect("fired");
-            assert!(output.outputs.is_empty() && output.failures.is_empty());
-            let (timers, state) = (&self.timers, self.state.as_deref_mut().expect("open state"));
-            timers.apply(state, &output.timers).expect("timers");
-            state.keep_call();
-        }
-    }
-
-    /// Commits; returns the bytes of the delta.
-    pub(super) fn commit(&mut self) -> usize {
-        let (keys, values) = self.state().take_delta();
-        let bytes = keys.data().len() + values.data().len();
-        self.changelog.push((keys, values));
-        let position = self.changelog.len() as i64;
-        self.state().committed(position);
-        bytes
-    }
-
-    pub(super) fn write_back(&mut self) {
-        self.state().write_back().expect("written back");
-    }
-
-    /// A crash and a restore. What is not committed is gone: commit before.
-    pub(super) fn restart(&mut self) {
-        self.state = None;
-        self.open();
-    }
-
-    /// Commits and counts the rows that the changelog leaves, those of the catalog not.
-    pub(super) fn rows(&mut self) -> usize {
-        self.commit();
-        let mut rows = BTreeSet::new();
-        for (keys, values) in &self.changelog {
-            for (at, key) in keys.iter().flatten().enumerate() {
-                let is_kept = values.get(at).is_some() && !key.starts_with(&CATALOG.0.to_be_bytes());
-                if is_kept {
-                    rows.insert(key)
-                } else {
-                    rows.remove(key)
-                };
-            }
-        }
-        rows.len()
-    }
+/// Processes events; what each is told, `None`: it was late.
+pub(super) fn tell(task: &mut TestTask, events: &[Event]) -> Vec<Option<Value>> {
+    told(&task.process_to(&batch(events)), events.len())
 }
 
 /// The values of the main output by record; `None`: the record is not in it.

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    harness::{Event, Harness, batch, spec, step, told},
+    harness::{Event, batch, spec, step, task, tell, told},
     model::Model,
 };
 use crate::rolling::RollingSpec;
@@ -17,9 +17,12 @@ enum Action {
     },
     /// The watermark moves to so much before the newest event.
     Watermark(i64),
-    Commit,
-    WriteBack,
-    Restart,
+    Commit {
+        write_back: bool,
+    },
+    Restart {
+        write_back: bool,
+    },
 }
 
 fn steps() -> impl Strategy<Value = i64> {
@@ -37,9 +40,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     let action = prop_oneof![
         8 => (events, prop::bool::weighted(0.15)).prop_map(|(events, undo)| Action::Process { events, undo }),
         2 => (-20..300_i64).prop_map(Action::Watermark),
-        1 => Just(Action::Commit),
-        1 => Just(Action::WriteBack),
-        1 => Just(Action::Restart),
+        2 => any::<bool>().prop_map(|write_back| Action::Commit { write_back }),
+        1 => any::<bool>().prop_map(|write_back| Action::Restart { write_back }),
     ];
     vec(action, 1..24)
 }
@@ -61,7 +63,7 @@ fn specs() -> impl Strategy<Value = RollingSpec> {
 
 fn check(spec: &RollingSpec, start_ms: i64, actions: &[Action]) -> Result<(), TestCaseError> {
     const KEYS: [&str; 3] = ["a", "b", "longer than what fits inline"];
-    let mut harness = Harness::new(step(spec.clone()).as_ref());
+    let mut task = task(step(spec.clone()));
     let mut model = Model::new(spec);
     let (mut time_ms, mut newest_ms) = (start_ms, start_ms);
     for action in actions {
@@ -74,8 +76,9 @@ fn check(spec: &RollingSpec, start_ms: i64, actions: &[Action]) -> Result<(), Te
                     happened.push((KEYS[*key], time_ms, *value));
                 }
                 let kept = model.clone();
-                let wanted: Vec<_> = happened.iter().map(|event| model.take(*event, harness.watermark_ms)).collect();
-                let output = harness.process(&batch(&happened), *undo);
+                let wanted: Vec<_> = happened.iter().map(|event| model.take(*event, task.watermark_ms())).collect();
+                let batch = batch(&happened);
+                let output = if *undo { task.process_and_undo(&batch) } else { task.process_to(&batch) };
                 prop_assert_eq!(told(&output, happened.len()), wanted, "{:?}", happened);
                 let out: usize = output.outputs.iter().map(|output| output.batch.len()).sum();
                 prop_assert_eq!(out, happened.len(), "an event that is not in the main output is late");
@@ -83,22 +86,15 @@ fn check(spec: &RollingSpec, start_ms: i64, actions: &[Action]) -> Result<(), Te
                     model = kept;
                 }
             }
-            Action::Watermark(behind) => harness.advance(newest_ms.saturating_sub(*behind)),
-            Action::Commit => drop(harness.commit()),
-            Action::WriteBack => {
-                harness.commit();
-                harness.write_back();
-            }
-            Action::Restart => {
-                harness.commit();
-                harness.restart();
-            }
+            Action::Watermark(behind) => drop(task.advance(newest_ms.saturating_sub(*behind))),
+            Action::Commit { write_back } => drop(task.commit(*write_back)),
+            Action::Restart { write_back } => task.restart(*write_back),
         }
     }
     // Whatever happened, nothing is left once every window has passed.
-    harness.advance(i64::MAX);
+    task.advance(i64::MAX);
     if newest_ms < i64::MAX - 20_000 {
-        prop_assert_eq!(harness.rows(), 0);
+        prop_assert_eq!(task.stored_entries(), 0);
     }
     Ok(())
 }
@@ -128,11 +124,11 @@ proptest! {
 #[test]
 fn steps_from_one_end_of_time_to_the_other() {
     let spec = spec(&[("a", 60, 1), ("b", 700, 7)], 20);
-    let mut harness = Harness::new(step(spec.clone()).as_ref());
+    let mut task = task(step(spec.clone()));
     let mut model = Model::new(&spec);
     let times = [0, i64::MIN, i64::MAX, i64::MIN + 1, i64::MAX - 1, i64::MAX, -1, i64::MAX - 30, i64::MAX - 800];
     for time_ms in times {
         let event = ("k", time_ms, 1);
-        assert_eq!(harness.tell(&[event]), [model.take(event, harness.watermark_ms)], "{time_ms}");
+        assert_eq!(tell(&mut task, &[event]), [model.take(event, task.watermark_ms())], "{time_ms}");
     }
 }

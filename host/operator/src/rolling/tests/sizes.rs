@@ -1,6 +1,6 @@
 //! What rolling features take: rows, and bytes of deltas.
 
-use super::harness::{Harness, spec, step};
+use super::harness::{spec, step, task, tell};
 
 /// The windows of the fraud example.
 fn usual() -> crate::rolling::RollingSpec {
@@ -11,21 +11,18 @@ fn usual() -> crate::rolling::RollingSpec {
 /// Runs one key with an event each `every_ms`, a commit after each; bytes of deltas an event once windows are full, and
 /// the most rows.
 fn run(every_ms: i64, events: i64) -> (f64, usize) {
-    let mut harness = Harness::new(step(usual()).as_ref());
+    let mut task = task(step(usual()));
     let (mut bytes, mut rows) = (0, 0);
     for event in 0..events {
         let time_ms = 1_700_000_000_000 + event * every_ms;
-        harness.tell(&[("u012345", time_ms, 1999 + event % 7)]);
-        harness.advance(time_ms - 2_000);
-        let delta = harness.commit();
+        tell(&mut task, &[("u012345", time_ms, 1999 + event % 7)]);
+        task.advance(time_ms - 2_000);
+        let delta = task.commit(event % 64 == 0);
         if event >= events / 2 {
             bytes += delta;
         }
-        if event % 64 == 0 {
-            harness.write_back();
-        }
         if event % (events / 7) == 0 {
-            rows = rows.max(harness.rows());
+            rows = rows.max(task.stored_entries());
         }
     }
     (bytes as f64 / (events - events / 2) as f64, rows)
@@ -51,16 +48,16 @@ fn rows_are_bounded_however_long_it_runs() {
 #[test]
 fn gaps_leave_nothing_behind() {
     // Without a watermark nothing but the next event can delete what the windows have left.
-    let mut harness = Harness::new(step(usual()).as_ref());
+    let mut task = task(step(usual()));
     let mut time_ms = 0;
     for round in 0..40 {
         for _ in 0..300 {
             time_ms += 1_900;
-            harness.tell(&[("k", time_ms, 1)]);
+            tell(&mut task, &[("k", time_ms, 1)]);
         }
         time_ms += 86_400_000 * [1, 8, 30, 400][round % 4];
     }
-    harness.tell(&[("k", time_ms, 1)]);
-    let rows = harness.rows();
+    tell(&mut task, &[("k", time_ms, 1)]);
+    let rows = task.stored_entries();
     assert!(rows < 40, "{rows} rows");
 }
