@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateError, TaskState};
+use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateError, TaskState, encoding::CATALOG};
 use millstream_types::BytesColumn;
 use proptest::prelude::*;
 
@@ -133,6 +133,22 @@ impl Harness {
         }
         Ok(())
     }
+
+    /// The store has the timers that there are, and nothing of those that fired or were deleted.
+    fn check_nothing_else_is_kept(&mut self) -> Result<(), TestCaseError> {
+        let state = self.state();
+        state.take_delta();
+        state.committed(i64::MAX);
+        let mut kept = 0;
+        let mut count = |key: &[u8], _: &[u8]| {
+            kept += usize::from(!key.starts_with(&CATALOG.0.to_be_bytes()));
+            true
+        };
+        state.scan_committed(&mut count).expect("scanned");
+        let timers: usize = self.model.timers.values().map(BTreeSet::len).sum();
+        prop_assert_eq!(kept, if self.model.usage == TimerUse::Named { timers * 2 } else { timers });
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -239,7 +255,7 @@ fn run(usage: TimerUse, cache_bytes: usize, steps: Vec<Step>) -> Result<(), Test
         let timers = harness.timers.clone();
         prop_assert_eq!(timers.earliest(harness.state(), domain).expect("a time"), NEVER);
     }
-    Ok(())
+    harness.check_nothing_else_is_kept()
 }
 
 proptest! {

@@ -64,6 +64,18 @@ fn accumulators_are_written_as_they_always_were() {
 }
 
 #[test]
+fn equal_sums_are_equal_bytes() {
+    let mut aggregates = aggregates(&[("s", "sum(/a)"), ("m", "max(/a)")]);
+    let mut sum = |numbers: [&str; 2]| {
+        let values = numbers.map(|number| format!(r#"{{"a":{number}}}"#));
+        add_all(&mut aggregates, &batch(&[(0, &values[0]), (0, &values[1])]), None).accumulators
+    };
+    assert_eq!(sum(["0.5", "1.5"]), sum(["1.50", "0.500"]));
+    assert_eq!(sum(["0.5", "1.5"]), sum(["0.50000000000000000000", "15e-1"]));
+    assert_eq!(hex(sum(["0.5", "1.5"]).data()), "01 00 04 01 1e".replace(' ', ""));
+}
+
+#[test]
 fn definitions_are_written_as_they_always_were() {
     let declared: Vec<_> = DECLARED.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let factory = AggregatesFactory::new(&declared, None).expect("right");
@@ -120,6 +132,11 @@ fn damaged_accumulators_are_errors() {
         let error = members_or_damage(&mut aggregates, &bytes(damaged)).expect_err(damaged);
         assert_eq!(error, "stored state cannot be used: an accumulator is damaged", "{damaged}");
     }
+    let overlong = format!("010300{}04", "80".repeat(18));
+    members_or_damage(&mut aggregates, &bytes(&overlong)).expect_err("more than 128 bits");
+    let mut set = super::aggregates(&[("d", "distinct(/m)")]);
+    assert_eq!(members_or_damage(&mut set, &bytes("010401310132")), Ok(r#""d":2"#.into()));
+    members_or_damage(&mut set, &bytes("010401310131")).expect_err("a value twice");
     let damaged: BytesColumn = [Some([1_u8]), Some([1])].into_iter().collect();
     aggregates.merge(&damaged, &[0, 0], 1).expect_err("damaged");
     let batch = batch(&[(0, "{}")]);

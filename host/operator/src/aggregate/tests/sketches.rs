@@ -116,7 +116,7 @@ fn numbers_of_all_sizes_have_bounded_sketches() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     /// Counters that had to give way leave counts that are too large by at most their error.
     #[test]

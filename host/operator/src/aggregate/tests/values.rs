@@ -43,6 +43,36 @@ fn numbers_of_every_form_are_summed() {
 }
 
 #[test]
+fn extremes_are_those_of_numbers_of_any_size() {
+    let (most, least) = ("9".repeat(38), format!("0.{}1", "0".repeat(37)));
+    let negative = format!("-{most}");
+    let declared = [("low", "min(/a)"), ("high", "max(/a)")];
+    for (numbers, low, high) in [
+        ([&most, &least, &negative], &negative, &most),
+        ([&negative, &least, &most], &negative, &most),
+        ([&least, &least, &most], &least, &most),
+        ([&negative, &negative, &least], &negative, &least),
+    ] {
+        let values = numbers.map(|number| format!(r#"{{"a":{number}}}"#));
+        let (members, failures) = over(&declared, &values.each_ref().map(String::as_str));
+        assert_eq!((members, failures), (format!(r#""low":{low},"high":{high}"#), vec![]));
+    }
+    // Of equal numbers the exact one.
+    let mixed = [("low", "min(if(/f, float(/n), /n))"), ("high", "max(if(/f, float(/n), /n))")];
+    let (float, exact) = (r#"{"f":true,"n":2}"#, r#"{"f":false,"n":2}"#);
+    for values in [[float, exact], [exact, float]] {
+        assert_eq!(over(&mixed, &values).0, r#""low":2,"high":2"#);
+    }
+}
+
+#[test]
+fn floating_point_sums_keep_what_rounding_loses() {
+    let values = ["1e16", "1", "1", "-1e16", "1e-3"].map(|number| format!(r#"{{"a":{number}}}"#));
+    let (members, _) = over(&[("s", "sum(float(/a))")], &values.each_ref().map(String::as_str));
+    assert_eq!(members, r#""s":2.001"#);
+}
+
+#[test]
 fn averages_have_twenty_digits_where_they_do_not_end() {
     for (numbers, mean) in [
         (&["1", "2"][..], "1.5"),
@@ -194,7 +224,8 @@ fn what_does_not_fit_any_more_is_refused_and_nothing_else_changes() {
         &declared,
         &[
             big,
-            big,
+            // The variance could take this one.
+            &big.replace('}', r#","b":1}"#),
             r#"{"b":1e200}"#,
             r#"{"b":-1e200}"#,
             r#"{"m":1}"#,
