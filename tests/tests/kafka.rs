@@ -192,12 +192,13 @@ fn a_host_that_follows_takes_over_a_killed_one_with_almost_nothing_to_replay() -
                 .is_ok_and(|tasks| velocities(tasks).filter(|task| !task["restored"].is_null()).count() == 2)
         }))
     })?;
-    second.until("the second follows the tasks of the first", || Ok(of(&second, "standbys")?.len() == 2))?;
+    second
+        .until("the second follows the tasks of the first", || Ok(velocities(of(&second, "standbys")?).count() == 2))?;
     let own: Vec<u64> = velocities(of(&second, "tasks")?).filter_map(|task| task["partition"].as_u64()).collect();
     second.launch(&format!("{name}-made"), &generator)?;
     let topic = format!("{name}-scores");
     second.until("much is scored", || Ok(second.record_count(&topic)? > 12_000))?;
-    let standbys = of(&second, "standbys")?;
+    let standbys: Vec<Value> = velocities(of(&second, "standbys")?).collect();
     let followed: u64 = standbys.iter().filter_map(|standby| standby["records"].as_u64()).sum();
     ensure!(followed > 2 * TAIL && standbys.iter().all(|standby| standby["problem"].is_null()), "{standbys:?}");
     first.kill()?;
