@@ -190,9 +190,8 @@ impl Standbys {
                     // Between two owners nothing changes.
                     Some(_) if owner.is_none() => {}
                     Some(standby) => {
-                        if now.saturating_sub(*standby.unwanted_since.get_or_insert(now)) >= LINGER {
-                            unwanted.push(id);
-                        }
+                        let since = *standby.unwanted_since.get_or_insert(now);
+                        unwanted.extend((now.saturating_sub(since) >= LINGER).then_some(id));
                     }
                     None if falls_here && owner.is_some() => {
                         let changelog = TopicPartition::new(topic.clone(), partition);

@@ -231,7 +231,10 @@ fn act<'w>(world: &'w World, input: &'w [Record]) {
                 actor(format!("{host}-{worker}"), Some(host), Box::new(move || world.work(host, run)));
             }
             if world.plan.settings.standby > 0 {
-                let run = |process: &ManualPipeline| Ok(process.run_standbys());
+                let run = |process: &ManualPipeline| {
+                    process.run_standbys();
+                    Ok(())
+                };
                 actor(format!("{host}-standby"), Some(host), Box::new(move || world.work(host, run)));
             }
         }
