@@ -8,7 +8,13 @@
 
 #![allow(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
-use std::{env, fs, path::PathBuf, thread, time::Duration};
+use std::{
+    cell::Cell,
+    env, fs,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -61,6 +67,9 @@ struct Recovery {
     case: &'static str,
     /// From the start of the process to the first committed output.
     seconds: f64,
+    /// Of them, until the group had given all tasks to the new process. On Kafka that waits for the time-out of the
+    /// killed one's session.
+    assigned_seconds: f64,
     cpu_seconds: f64,
     /// Of the snapshots that took the place of local stores.
     snapshot_bytes: u64,
@@ -204,7 +213,12 @@ impl Run<'_> {
 
     /// Waits until a host that was started runs, and tells how it came there.
     fn recovery(&self, case: &'static str, host: &mut HostProcess) -> Result<Recovery> {
+        let assigned = Cell::new(None);
+        let began = Instant::now() - host.age();
         let status = host.wait_for(&self.name("keep"), LOOK, |status| {
+            if assigned.get().is_none() && tasks(status).count() == self.args.partitions as usize {
+                assigned.set(Some(began.elapsed().as_secs_f64()));
+            }
             let open = tasks(status).filter(|task| !task["restored"].is_null()).count();
             let committed = status["commits"]["count"].as_u64() > Some(0) && status["records_out"].as_u64() > Some(0);
             open == self.args.partitions as usize && committed
@@ -220,6 +234,7 @@ impl Run<'_> {
             keys: self.keys,
             case,
             seconds,
+            assigned_seconds: assigned.get().unwrap_or(seconds),
             cpu_seconds,
             snapshot_bytes: restored().filter_map(|task| task["snapshot"]["bytes"].as_u64()).sum(),
             snapshot_seconds: longest(|task| &task["snapshot"]["seconds"]),
@@ -247,16 +262,28 @@ fn print(recoveries: &[Recovery], args: &Args) {
         args.partitions, args.rate, args.seconds
     );
     println!(
-        "{:<9} {:>10} {:<11} {:>9} {:>7} {:>12} {:>9} {:>11} {:>10} {:>9} {:>13}",
-        "log", "keys", "from", "seconds", "cpu s", "snapshot MB", "seconds", "replayed", "MB", "seconds", "records/s"
+        "{:<9} {:>10} {:<11} {:>9} {:>9} {:>7} {:>12} {:>9} {:>11} {:>10} {:>9} {:>13}",
+        "log",
+        "keys",
+        "from",
+        "seconds",
+        "assigned",
+        "cpu s",
+        "snapshot MB",
+        "seconds",
+        "replayed",
+        "MB",
+        "seconds",
+        "records/s"
     );
     for of in recoveries {
         println!(
-            "{:<9} {:>10} {:<11} {:>9.2} {:>7.1} {:>12.1} {:>9.2} {:>11} {:>10.1} {:>9.2} {:>13.0}",
+            "{:<9} {:>10} {:<11} {:>9.2} {:>9.2} {:>7.1} {:>12.1} {:>9.2} {:>11} {:>10.1} {:>9.2} {:>13.0}",
             of.log,
             of.keys,
             of.case,
             of.seconds,
+            of.assigned_seconds,
             of.cpu_seconds,
             of.snapshot_bytes as f64 / 1e6,
             of.snapshot_seconds,

@@ -14,6 +14,8 @@ mod dead_letter;
 mod definition;
 mod error;
 mod event_time;
+mod flushing;
+mod gathering;
 mod handle;
 mod host;
 mod identity;

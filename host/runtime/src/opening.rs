@@ -109,6 +109,7 @@ impl<'a> Opening<'a> {
         let snapshot = self.snapshot.take();
         let mut progress = RestoreProgress { from, position: from, snapshot, ..RestoreProgress::default() };
         shared.show_restore(self.id, &progress);
+        state.begin_restore();
         let end = session.restore(changelog, from, &mut |delta, position, end| {
             progress.records += delta.keys.len() as u64;
             progress.bytes += (delta.keys.byte_size() + delta.values.byte_size()) as u64;
@@ -118,6 +119,7 @@ impl<'a> Opening<'a> {
             shared.show_restore(self.id, &progress);
             state.restore(&delta.keys, &delta.values, position).map_err(broken)
         })?;
+        state.end_restore()?;
         progress.seconds = shared.now().saturating_sub(began).as_secs_f64();
         tracing::debug!(%changelog, ?from, end, progress.records, progress.bytes, progress.seconds, "restored state");
         self.task.restored = Some(progress);

@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
     Host, PipelineState, RestoreProgress, StandbyStatus, TaskStatus,
+    gathering::Gathering,
     metrics::{PipelineMetrics, StepMetrics},
     standby::Slots,
     version::{StateRecord, StepId, StepVersion},
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) between_stages_only: bool,
     /// For each worker the earliest watermark among its partitions of sources that are to stay together.
     pub(crate) slowest_sources: Mutex<BTreeMap<usize, i64>>,
+    pub(crate) gathering: Gathering,
     /// One swap at a time.
     pub(crate) swapping: Mutex<()>,
     life: Mutex<Life>,
@@ -106,6 +108,7 @@ impl Shared {
             paused: AtomicBool::new(false),
             between_stages_only: false,
             slowest_sources: Mutex::default(),
+            gathering: Gathering::default(),
             swapping: Mutex::default(),
             life: Mutex::new(Life { state: PipelineState::Starting, reason: None }),
             changed: Condvar::new(),

@@ -15,7 +15,7 @@ use std::{
 use millstream_pipeline::plan::StageIndex;
 use millstream_protocol::{RestoreFrom, SnapshotPace, restore_plan};
 use millstream_state::{
-    StateBackend, TaskState,
+    Begun, StateBackend, TaskState,
     snapshot::{SnapshotAbout, SnapshotError, SnapshotInfo, SnapshotOperator, SnapshotState, SnapshotStore},
 };
 use millstream_types::TopicPartition;
@@ -24,8 +24,9 @@ use parking_lot::Mutex;
 use crate::{Failure, RestoredSnapshot, SnapshotStatus, shared::Shared, standby::Follower};
 
 /// A snapshot takes the place of a local store only where it saves the replay of more changes than this: to
-/// replay them takes about as long as to ask for it.
-pub(crate) const WORTH: i64 = 100_000;
+/// replay them takes about a second, and so does it to ask for one and to bring the hundred megabytes that a store of a
+/// million small entries has (`./x bench recovery`).
+pub(crate) const WORTH: i64 = 500_000;
 
 /// Numbers copies, so that none is written into one that is still being sent: a task may leave and come back
 /// meanwhile.
@@ -51,15 +52,24 @@ pub struct Snapshots {
 pub(crate) struct TaskSnapshots {
     /// When the last one was taken.
     taken: Duration,
-    /// Bytes that went to the changelog since.
-    bytes: u64,
+    /// Bytes that went to the changelog since the last one that was kept.
+    bytes: Arc<AtomicU64>,
     /// One is on its way.
     is_saving: Arc<AtomicBool>,
-    last: Arc<Mutex<Option<SnapshotStatus>>>,
+    told: Arc<Mutex<Told>>,
     /// How many are kept; 0: none are taken.
     keep: usize,
     /// The changelog positions of the last `keep` that were kept since the task was opened, oldest first.
     kept: Arc<Mutex<VecDeque<i64>>>,
+}
+
+/// What the status tells of a task's snapshots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// The last one that was kept.
+    pub(crate) last: Option<SnapshotStatus>,
+    /// Why the one after it was not.
+    pub(crate) failure: Option<String>,
 }
 
 impl TaskSnapshots {
@@ -83,61 +93,67 @@ impl TaskSnapshots {
 
     /// So many bytes more went to the changelog.
     pub(crate) fn count(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn last(&self) -> Option<SnapshotStatus> {
-        self.last.lock().clone()
+    pub(crate) fn told(&self) -> Told {
+        self.told.lock().clone()
     }
 
-    /// Takes a snapshot where one is due. What goes wrong with sending it is told and changes nothing else:
-    /// the changelog still has everything.
-    ///
-    /// # Errors
-    /// When the store cannot be written or copied.
+    /// Takes a snapshot where one is due. What goes wrong is told, tried again when the next one is due, and changes
+    /// nothing else: the changelog still has everything.
     pub(crate) fn take(
         &mut self,
         shared: &Shared,
         stage: StageIndex,
         changelog: &TopicPartition,
         state: &mut TaskState,
-    ) -> Result<(), Failure> {
-        let Some(snapshots) = &shared.host.snapshots else { return Ok(()) };
+    ) {
+        let Some(snapshots) = &shared.host.snapshots else { return };
         let now = shared.now();
         let since = now.saturating_sub(self.taken);
-        if self.is_saving.load(Ordering::Acquire) || !snapshots.pace.is_due(since, self.bytes) {
-            return Ok(());
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if self.is_saving.load(Ordering::Acquire) || !snapshots.pace.is_due(since, bytes) {
+            return;
         }
-        let Some(about) = about(shared, stage, changelog) else { return Ok(()) };
+        let Some(about) = about(shared, stage, changelog) else { return };
         let task = format!("{}/{}/{}", about.pipeline, about.stage, about.partition);
         let copy = new_copy(snapshots, "save");
         self.taken = now;
-        let Some(position) = state.checkpoint(&copy)? else { return Ok(()) };
-        let pause = shared.now().saturating_sub(now);
-        self.bytes = 0;
-        let save = Save {
+        let begun = state.begin_checkpoint(&copy);
+        let mut save = Save {
             snapshots: snapshots.clone(),
             task,
             copy,
-            position,
+            position: 0,
             about,
-            pause,
+            pause: shared.now().saturating_sub(now),
+            counted: bytes,
+            bytes: self.bytes.clone(),
             is_saving: self.is_saving.clone(),
-            last: self.last.clone(),
+            told: self.told.clone(),
             keep: self.keep,
             kept: self.kept.clone(),
         };
+        let begun = match begun {
+            Ok(Some((position, begun))) => {
+                save.position = position;
+                begun
+            }
+            Ok(None) => return,
+            Err(error) => return save.failed(&error),
+        };
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.is_saving.store(true, Ordering::Release);
         if snapshots.background {
-            let spawned = thread::Builder::new().name("snapshot".into()).spawn(move || save.run());
+            let spawned = thread::Builder::new().name("snapshot".into()).spawn(move || save.run(begun));
             if let Err(error) = spawned {
                 self.is_saving.store(false, Ordering::Release);
                 tracing::warn!(%error, "no thread for a snapshot");
             }
         } else {
-            save.run();
+            save.run(begun);
         }
-        Ok(())
     }
 }
 
@@ -150,41 +166,64 @@ struct Save {
     about: SnapshotAbout,
     /// How long the worker stood still for the copy.
     pause: Duration,
+    /// Bytes of changelog that it saves the replay of.
+    counted: u64,
+    bytes: Arc<AtomicU64>,
     is_saving: Arc<AtomicBool>,
-    last: Arc<Mutex<Option<SnapshotStatus>>>,
+    told: Arc<Mutex<Told>>,
     keep: usize,
     kept: Arc<Mutex<VecDeque<i64>>>,
 }
 
 impl Save {
-    fn run(&self) {
+    fn run(&self, begun: Begun) {
+        let copied = match begun {
+            Begun::Done => Ok(()),
+            Begun::Left(work) => work(),
+        };
+        let saved = match copied {
+            Ok(()) => self.send(),
+            Err(error) => Err(self.failed(&error)),
+        };
+        if saved.is_err() {
+            self.bytes.fetch_add(self.counted, Ordering::Relaxed);
+        }
+        remove(&self.copy);
+        self.is_saving.store(false, Ordering::Release);
+    }
+
+    fn send(&self) -> Result<(), ()> {
         let store = &self.snapshots.store;
         match store.save(&self.task, &self.copy, self.position, &self.about) {
             Ok(info) => {
                 tracing::info!(task = self.task, number = info.number, position = info.position, "kept a snapshot");
-                *self.last.lock() = Some(SnapshotStatus {
+                let last = SnapshotStatus {
                     number: info.number,
                     position: info.position,
                     created_ms: info.about.created_ms,
                     bytes: info.size_bytes(),
                     new_bytes: info.new_bytes(),
                     pause_ms: self.pause.as_secs_f64() * 1_000.0,
-                });
+                };
+                *self.told.lock() = Told { last: Some(last), failure: None };
                 self.count(info.position);
                 if let Err(error) = store.collect_garbage(self.about.pipeline.as_str(), self.snapshots.keep) {
                     tracing::warn!(task = self.task, %error, "old snapshots were not collected");
                 }
+                Ok(())
             }
             // The task went elsewhere meanwhile.
             Err(error @ SnapshotError::Superseded { .. }) => {
-                tracing::debug!(task = self.task, %error, "a late snapshot")
+                tracing::debug!(task = self.task, %error, "a late snapshot");
+                Ok(())
             }
-            Err(error) => {
-                tracing::warn!(task = self.task, %error, "a snapshot was not kept; the next one is tried when it is due");
-            }
+            Err(error) => Err(self.failed(&error)),
         }
-        remove(&self.copy);
-        self.is_saving.store(false, Ordering::Release);
+    }
+
+    fn failed(&self, error: &dyn std::error::Error) {
+        tracing::warn!(task = self.task, %error, "a snapshot was not kept; the next one is tried when it is due");
+        self.told.lock().failure = Some(error.to_string());
     }
 
     fn count(&self, position: i64) {

@@ -200,6 +200,8 @@ pub struct TaskStatus {
     pub finished: bool,
     /// The last snapshot that this host took of its state.
     pub snapshot: Option<SnapshotStatus>,
+    /// Why the one that was tried after it was not kept; the changelog has what it was to have.
+    pub snapshot_failure: Option<String>,
     /// How far its restore is; `None` once that is done.
     pub restoring: Option<RestoreProgress>,
     /// How its restore went; `None` until it is done.

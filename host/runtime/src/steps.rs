@@ -96,13 +96,15 @@ impl Worker {
             Step::SwitchVersions => self.switch_versions(round.began)?,
             Step::WriteBack | Step::Flush => {
                 let now = self.shared.now();
-                for task in self.tasks.values_mut() {
+                // Where partitions are given back, the tasks that stay are left alone.
+                let concerned = |task: &&mut Task| round.partitions.is_empty() || task.reads_any(round.partitions);
+                for task in self.tasks.values_mut().filter(concerned) {
                     task.write_back(session, now, step == Step::Flush)?;
                 }
             }
             Step::TakeSnapshots => {
                 for task in self.tasks.values_mut() {
-                    task.take_snapshot(&self.shared)?;
+                    task.take_snapshot(&self.shared);
                 }
             }
             Step::CloseTasks => self.close_tasks(round.partitions),

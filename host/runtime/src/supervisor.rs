@@ -108,6 +108,7 @@ fn run_workers(
     // Ends after the workers, however they end.
     let _standbys = StandbyThread::start(shared, topology);
     let (exits, exited) = mpsc::channel();
+    shared.gathering.expect(workers);
     for worker in 0..workers {
         spawn(worker, shared, topology, &exits)?;
     }

@@ -11,6 +11,7 @@ use millstream_types::TopicPartition;
 use crate::{
     Failure, RestoreProgress, TaskStatus, WatermarkStatus,
     event_time::{Notice, TaskTime},
+    flushing::Flushing,
     shared::{Shared, TaskId},
     snapshots::TaskSnapshots,
     standby::Ownership,
@@ -45,6 +46,7 @@ pub(crate) struct Task {
     snapshots: TaskSnapshots,
     wrote_back: Duration,
     flushed: Duration,
+    flushing: Flushing,
 }
 
 /// One input of a task.
@@ -84,6 +86,7 @@ impl Task {
             snapshots: TaskSnapshots::default(),
             wrote_back: Duration::ZERO,
             flushed: Duration::ZERO,
+            flushing: Flushing::default(),
         }
     }
 
@@ -279,12 +282,10 @@ impl Task {
     }
 
     /// Takes a snapshot where one is due.
-    ///
-    /// # Errors
-    /// When the store cannot be copied.
-    pub(crate) fn take_snapshot(&mut self, shared: &Shared) -> Result<(), Failure> {
-        let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) else { return Ok(()) };
-        self.snapshots.take(shared, self.id.0, changelog, state).map_err(|failure| failure.context(&self.name))
+    pub(crate) fn take_snapshot(&mut self, shared: &Shared) {
+        if let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) {
+            self.snapshots.take(shared, self.id.0, changelog, state);
+        }
     }
 
     /// Deletes some of the state that has expired; whether there was any.
@@ -309,17 +310,25 @@ impl Task {
         force: bool,
     ) -> Result<(), Failure> {
         let (Some(state), Some(changelog)) = (&mut self.state, &self.changelog) else { return Ok(()) };
-        if force || now.saturating_sub(self.flushed) >= FLUSH_INTERVAL {
+        let at_task = |error| at_task(&self.name, error);
+        if let Some(position) = self.flushing.ended().map_err(at_task)? {
+            session.trim_changelog(changelog, self.snapshots.forgettable(position))?;
+        }
+        if force {
             self.flushed = now;
             self.wrote_back = now;
-            if let Some(position) = state.flush().map_err(|error| at_task(&self.name, error))? {
+            if let Some(position) = state.flush().map_err(at_task)? {
                 session.trim_changelog(changelog, self.snapshots.forgettable(position))?;
             }
+        } else if now.saturating_sub(self.flushed) >= FLUSH_INTERVAL && !self.flushing.goes_on() {
+            self.flushed = now;
+            self.wrote_back = now;
+            self.flushing.begin(state.begin_flush().map_err(at_task)?);
         } else if state.write_back_due()
             || (state.pending_bytes() > 0 && now.saturating_sub(self.wrote_back) >= WRITE_BACK_INTERVAL)
         {
             self.wrote_back = now;
-            state.write_back().map_err(|error| at_task(&self.name, error))?;
+            state.write_back().map_err(at_task)?;
         }
         Ok(())
     }
@@ -342,6 +351,7 @@ impl Task {
     /// The task as it is, for the status.
     pub(crate) fn status(&self, topology: &Topology, worker: usize, lag: &[(TopicPartition, i64)]) -> TaskStatus {
         let lag_of = |partition: &TopicPartition| lag.iter().find(|(of, _)| of == partition).map(|(_, lag)| *lag);
+        let told = self.snapshots.told();
         let topics = || self.inputs.iter().filter(|input| input.split.is_none());
         TaskStatus {
             stage: topology.plan.stages.get(self.id.0.0).map_or_else(String::new, |stage| stage.name.clone()),
@@ -355,7 +365,8 @@ impl Task {
                 .collect(),
             state_bytes: self.state.as_ref().map_or(0, |state| state.size_bytes()),
             finished: !self.dirty && self.finished(),
-            snapshot: self.snapshots.last(),
+            snapshot: told.last,
+            snapshot_failure: told.failure,
             watermarks: self.watermarks(topology),
             restoring: None,
             restored: self.restored.clone(),

@@ -73,6 +73,7 @@ impl Worker {
         control: Receiver<Control>,
     ) -> Result<(), Failure> {
         let mut worker = Self::open(index, shared, topology, control)?;
+        worker.shared.gathering.join();
         let outcome = worker.serve();
         worker.close(outcome)
     }

@@ -21,8 +21,8 @@ steps:
   count: { from: in, operator: count@1.0.0 }
 sinks: { out: { from: count, topic: out } }
 workers: 1
-commit: { interval: 1ms }
-batch: { records: 64 }
+commit: { interval: 1ms, bytes: 100B }
+batch: { records: 16 }
 ";
 
 /// A world whose tasks take a snapshot after every commit.

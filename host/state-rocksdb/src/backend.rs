@@ -1,9 +1,9 @@
 //! The database of one task.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use millstream_state::{
-    Entry, ScanVisitor, StateBackend, StateError,
+    Begun, Entry, ScanVisitor, StateBackend, StateError,
     encoding::{CATALOG, check_format},
 };
 use millstream_types::BytesColumn;
@@ -16,14 +16,14 @@ use crate::{
 
 /// The version of what the database holds: keys and values as in [`millstream_state::encoding`], beside
 /// them these reserved keys, which are shorter than any of those and sort before them.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Reserved key: [`FORMAT`], 4 bytes little-endian.
-const FORMAT_KEY: &[u8] = b"\0";
+pub(crate) const FORMAT_KEY: &[u8] = b"\0";
 
 /// Reserved key: the changelog position, 8 bytes little-endian. It is written with the entries that reach
 /// it in one batch and one column family, so that neither is ever there without the other.
-const POSITION_KEY: &[u8] = b"\0\0";
+pub(crate) const POSITION_KEY: &[u8] = b"\0\0";
 
 /// The least key that is not reserved.
 const FIRST_KEY: &[u8] = &[0; 4];
@@ -32,12 +32,13 @@ const COLUMN_FAMILY: &str = "default";
 
 /// The state of one task in RocksDB.
 pub(crate) struct RocksBackend {
-    db: DB,
-    position: Option<i64>,
+    pub(crate) db: Arc<DB>,
+    pub(crate) options: Options,
+    pub(crate) position: Option<i64>,
     /// The position that a crash would leave.
-    durable: Option<i64>,
+    pub(crate) durable: Option<i64>,
     // Dropped after the database, so that the task is free only when the directory is.
-    reservation: Reservation,
+    pub(crate) reservation: Reservation,
 }
 
 impl RocksBackend {
@@ -47,7 +48,7 @@ impl RocksBackend {
         let family = ColumnFamilyDescriptor::new(COLUMN_FAMILY, options.clone());
         let db = DB::open_cf_descriptors(&options, path, [family])
             .map_err(|error| DatabaseError::from_rocksdb(path, &error))?;
-        let mut backend = Self { db, position: None, durable: None, reservation };
+        let mut backend = Self { db: Arc::new(db), options, position: None, durable: None, reservation };
         backend.check_format()?;
         backend.position = backend.read_reserved(POSITION_KEY)?.map(i64::from_le_bytes);
         backend.durable = backend.position;
@@ -119,7 +120,7 @@ impl RocksBackend {
         iterator.status().map_err(|error| self.error(&error))
     }
 
-    fn error(&self, error: &rocksdb::Error) -> StateError {
+    pub(crate) fn error(&self, error: &rocksdb::Error) -> StateError {
         DatabaseError::from_rocksdb(self.reservation.path(), error).into()
     }
 
@@ -133,6 +134,15 @@ fn unlogged() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.disable_wal(true);
     options
+}
+
+/// Copies what is in tables; without a write-ahead log, what is not is missing.
+fn copy(db: &DB, into: &Path) -> Result<(), StateError> {
+    if let Some(parent) = into.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| DatabaseError::from_io(parent, &error))?;
+    }
+    let copied = Checkpoint::new(db).and_then(|checkpoint| checkpoint.create_checkpoint(into));
+    copied.map_err(|error| DatabaseError::from_rocksdb(into, &error).into())
 }
 
 impl StateBackend for RocksBackend {
@@ -173,6 +183,14 @@ impl StateBackend for RocksBackend {
         Ok(())
     }
 
+    fn load(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
+        self.load_table(entries, position)
+    }
+
+    fn loaded(&mut self) -> Result<(), StateError> {
+        self.end_load()
+    }
+
     fn position(&self) -> Option<i64> {
         self.position
     }
@@ -186,15 +204,28 @@ impl StateBackend for RocksBackend {
     }
 
     fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
-        // Without a write-ahead log, what is not in tables would be missing.
         let Some(position) = self.flush()? else { return Ok(None) };
-        if let Some(parent) = into.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| DatabaseError::from_io(parent, &error))?;
-        }
-        Checkpoint::new(&self.db)
-            .and_then(|checkpoint| checkpoint.create_checkpoint(into))
-            .map_err(|error| DatabaseError::from_rocksdb(into, &error))?;
+        copy(&self.db, into)?;
         Ok(Some(position))
+    }
+
+    fn begin_flush(&mut self) -> Result<(Option<i64>, Begun), StateError> {
+        if self.durable == self.position {
+            return Ok((self.durable, Begun::Done));
+        }
+        let (db, path) = (self.db.clone(), self.reservation.path().to_owned());
+        let work = move || db.flush().map_err(|error| DatabaseError::from_rocksdb(&path, &error).into());
+        Ok((self.position, Begun::Left(Box::new(work))))
+    }
+
+    fn begin_checkpoint(&mut self, into: &Path) -> Result<Option<(i64, Begun)>, StateError> {
+        let Some(position) = self.position else { return Ok(None) };
+        let (db, path, into) = (self.db.clone(), self.reservation.path().to_owned(), into.to_owned());
+        let work = move || {
+            db.flush().map_err(|error| DatabaseError::from_rocksdb(&path, &error))?;
+            copy(&db, &into)
+        };
+        Ok(Some((position, Begun::Left(Box::new(work)))))
     }
 
     fn size_bytes(&self) -> u64 {

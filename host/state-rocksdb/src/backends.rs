@@ -15,6 +15,7 @@ use crate::{
     backend::RocksBackend,
     database::{DatabaseError, quiet},
     install::{remove_replaced, replace},
+    load::remove_left,
 };
 
 /// Deleted entries leave the disk after this time at the latest.
@@ -133,6 +134,7 @@ impl StateBackends for RocksBackends {
     fn open(&self, task: &str) -> Result<Box<dyn StateBackend>, StateError> {
         let reservation = self.reserve(task)?;
         remove_replaced(reservation.path())?;
+        remove_left(reservation.path())?;
         Ok(Box::new(RocksBackend::open(reservation, self.options())?))
     }
 

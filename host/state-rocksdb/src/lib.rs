@@ -7,5 +7,6 @@ mod backend;
 mod backends;
 pub mod database;
 mod install;
+mod load;
 
 pub use backends::{RocksBackends, RocksConfig};

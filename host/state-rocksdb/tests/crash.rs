@@ -95,3 +95,30 @@ fn a_task_stays_below_the_root() {
         assert!(matches!(backends.remove(name), Err(StateError::Misuse(_))), "{name}");
     }
 }
+
+/// What was loaded is durable at once, as a whole.
+#[test]
+fn a_crash_leaves_what_was_loaded() {
+    let keys = keys();
+    let entries = |value: &'static [u8]| keys.iter().map(move |key| (key.as_slice(), Some(value)));
+    if let Some(directory) = sent_here() {
+        let mut backend = backends(&directory).open("p/task").expect("a store");
+        backend.load(&mut entries(b"first"), 1).expect("a load");
+        backend.load(&mut entries(b"second").take(KEYS / 2), 2).expect("a load");
+        std::fs::write(directory.join("p/.task.loading"), "what a crash left").expect("a file");
+        std::process::abort();
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    assert!(!elsewhere("a_crash_leaves_what_was_loaded", directory.path()).success(), "it was to crash");
+    let mut backend = backends(directory.path()).open("p/task").expect("a store");
+    assert_eq!(backend.position(), Some(2));
+    assert!(!directory.path().join("p/.task.loading").exists(), "what is of no use is removed");
+    let asked: BytesColumn = keys.iter().map(Some).collect();
+    let found = backend.get_many(&asked).expect("a read");
+    for (n, value) in found.iter().enumerate() {
+        let expected: &[u8] = if n < KEYS / 2 { b"second" } else { b"first" };
+        assert_eq!(value, Some(expected), "{n}");
+    }
+    backend.loaded().expect("the end");
+    backend.write(&mut entries(b"third"), 3).expect("a write");
+}

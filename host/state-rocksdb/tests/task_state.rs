@@ -5,9 +5,12 @@
 #[path = "../../state/tests/suite/mod.rs"]
 mod suite;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use millstream_state::{StateBackend, StateBackends, StateError};
+use millstream_state::{Begun, CacheBudget, StateBackend, StateBackends, StateError, StateKind, TaskState};
 use millstream_state_rocksdb::{RocksBackends, RocksConfig};
 use tempfile::TempDir;
 
@@ -141,4 +144,50 @@ fn a_checkpoint_is_the_store_as_it_was() {
 #[test]
 fn an_installed_copy_replaces_the_store() {
     suite::an_installed_copy_replaces_the_store(&Temporary::new());
+}
+
+#[test]
+fn a_long_restore_is_as_many_short_ones() {
+    suite::a_long_restore_is_as_many_short_ones(&Temporary::new());
+}
+
+/// A state that is used while its store is copied, and closed before the copy is complete.
+#[test]
+fn a_copy_is_of_the_moment_at_which_it_was_begun() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let backends = Temporary::new();
+    let state = suite::handle(7, StateKind::Value, None);
+    let open = || {
+        let backend = backends.open("task").expect("a store, which nobody has open any more");
+        TaskState::new(backend, Arc::new(CacheBudget::new(1 << 20)))
+    };
+    let commit = |task: &mut TaskState, value: &str, position| {
+        task.put_many(&state, &suite::column(["key"]), &suite::column([value])).expect("a put");
+        task.take_delta();
+        task.committed(position);
+    };
+    let mut task = open();
+    commit(&mut task, "one", 10);
+    let copy = scratch.path().join("copy");
+    let Some((10, Begun::Left(work))) = task.begin_checkpoint(&copy).expect("begun") else { panic!("nothing is left") };
+    commit(&mut task, "two", 20);
+    task.write_back().expect("a write-back");
+    assert_eq!(task.position(), Some(10), "the store is not written while it is copied");
+    let copying = std::thread::spawn(work);
+    // Waits for the copy.
+    assert_eq!(task.flush().expect("a flush"), Some(20));
+    copying.join().expect("no panic").expect("a copy");
+
+    commit(&mut task, "three", 30);
+    let Begun::Left(flush) = task.begin_flush().expect("begun").1 else { panic!("nothing is left") };
+    let flushing = std::thread::spawn(flush);
+    drop(task);
+    flushing.join().expect("no panic").expect("a flush");
+    assert_eq!(open().position(), Some(30));
+
+    backends.install("task", &copy).expect("installed");
+    let mut task = open();
+    assert_eq!(task.position(), Some(10));
+    let found = task.get_many(&state, &suite::column(["key"])).expect("a read");
+    assert_eq!(suite::rows(&found), [Some(b"one".to_vec())]);
 }

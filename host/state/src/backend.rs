@@ -12,6 +12,17 @@ pub type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 /// What [`StateBackend::scan`] calls for each entry; `false` ends the scan.
 pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
 
+/// Work on a store's files that another thread may do while the store is read.
+pub type StoreWork = Box<dyn FnOnce() -> Result<(), StateError> + Send>;
+
+/// What is left to do of something that was begun.
+pub enum Begun {
+    /// Nothing.
+    Done,
+    /// This, on any thread, before the store is closed.
+    Left(StoreWork),
+}
+
 /// An ordered key-value store that holds one task's committed state. It never sees anything uncommitted.
 pub trait StateBackend: Send {
     /// Reads `keys` at once; null where nothing is stored.
@@ -41,6 +52,23 @@ pub trait StateBackend: Send {
     /// When the store cannot be written; it is then as before.
     fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError>;
 
+    /// As [`Self::write`], for many entries of a task that is being restored and that nobody reads meanwhile: some of
+    /// many such calls, after which comes [`Self::loaded`].
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn load(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
+        self.write(entries, position)
+    }
+
+    /// Says that the last call of [`Self::load`] was the last for now.
+    ///
+    /// # Errors
+    /// When the store cannot be changed.
+    fn loaded(&mut self) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// The changelog position of the last write; `None` for a store that was never written.
     fn position(&self) -> Option<i64>;
 
@@ -50,6 +78,15 @@ pub trait StateBackend: Send {
     /// When the store cannot be written.
     fn flush(&mut self) -> Result<Option<i64>, StateError>;
 
+    /// As [`Self::flush`], but the position is that of now and counts once the work that is left is done. The store may
+    /// be written meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn begin_flush(&mut self) -> Result<(Option<i64>, Begun), StateError> {
+        Ok((self.flush()?, Begun::Done))
+    }
+
     /// Copies the store as it is into the new directory `into`, and returns the changelog position that the
     /// copy reaches. A store that was never written is not copied. Files that never change are shared by hard
     /// links where `into` is on the same file system, so that it takes no longer for a large store. What the
@@ -58,6 +95,15 @@ pub trait StateBackend: Send {
     /// # Errors
     /// When it cannot be written; an incomplete copy is not to be used.
     fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError>;
+
+    /// As [`Self::checkpoint`], but the copy is there once the work that is left is done. The store must not be written
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::checkpoint`].
+    fn begin_checkpoint(&mut self, into: &Path) -> Result<Option<(i64, Begun)>, StateError> {
+        Ok(self.checkpoint(into)?.map(|position| (position, Begun::Done)))
+    }
 
     /// Bytes on disk and in memory, for metrics.
     fn size_bytes(&self) -> u64;

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The most that a task keeps committed and not written back before it asks to be written back.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
-/// The least, so that a small budget does not turn write-backs into single writes.
+/// The most that a task which is restored gathers of its changelog before it writes it. The more it is, the fewer files
+/// its store has to bring in order afterwards.
+const MAX_GATHERED_BYTES: usize = 64 << 20;
+
+/// The least of both, so that a small budget does not turn write-backs into single writes.
 const MIN_PENDING_BYTES: usize = 1 << 20;
 
 /// A bound, in bytes, for the state caches of all tasks together.
@@ -45,6 +49,11 @@ impl CacheBudget {
     /// Pending bytes at which a task should be written back.
     pub(crate) fn pending_limit_bytes(&self) -> usize {
         (self.share_bytes() / 2).clamp(MIN_PENDING_BYTES, MAX_PENDING_BYTES)
+    }
+
+    /// Bytes of a changelog that a task which is restored gathers before it writes them.
+    pub(crate) fn gathered_limit_bytes(&self) -> usize {
+        (self.share_bytes() / 2).clamp(MIN_PENDING_BYTES, MAX_GATHERED_BYTES)
     }
 
     /// By how much a task that holds `held_bytes` must shrink.

@@ -13,7 +13,7 @@ pub mod snapshot;
 mod table;
 mod task_state;
 
-pub use backend::{Entry, ScanVisitor, StateBackend, StateBackends};
+pub use backend::{Begun, Entry, ScanVisitor, StateBackend, StateBackends, StoreWork};
 pub use budget::CacheBudget;
 pub use declaration::{StateDeclaration, StateHandle, StateId, StateKind};
 pub use error::StateError;

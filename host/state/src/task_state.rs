@@ -1,7 +1,9 @@
 //! The state of one task.
 
 mod commit;
+mod copying;
 mod list;
+mod load;
 mod map;
 mod memory;
 mod runtime;
@@ -16,6 +18,8 @@ pub use map::MapPage;
 pub use runtime::RuntimeEntry;
 pub use sweep::SweepReport;
 
+use copying::Latch;
+use load::Gathered;
 use memory::Memories;
 use sweep::Sweep;
 
@@ -66,6 +70,12 @@ pub struct TaskState {
     committed_position: Option<i64>,
     /// What the first delta names the changelog, where it is still to come.
     changelog: Option<ChangelogId>,
+    /// What a restore has taken in and not passed on.
+    gathered: Option<Gathered>,
+    /// Work on the store that another thread does: until it is done, the store is not closed.
+    flushing: Latch,
+    /// The same, and until it is done, the store is not written either.
+    copying: Latch,
     sweep: Sweep,
     memories: Memories,
 }
@@ -88,6 +98,9 @@ impl TaskState {
             in_call: false,
             cataloged_in_call: Vec::new(),
             changelog: None,
+            gathered: None,
+            flushing: Latch::default(),
+            copying: Latch::default(),
             sweep: Sweep::default(),
             memories: Memories::default(),
         }
@@ -235,6 +248,8 @@ impl TaskState {
 
 impl Drop for TaskState {
     fn drop(&mut self) {
+        self.flushing.wait();
+        self.copying.wait();
         self.budget.leave(self.charged_bytes);
     }
 }

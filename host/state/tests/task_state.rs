@@ -100,3 +100,8 @@ fn a_checkpoint_is_the_store_as_it_was() {
 fn an_installed_copy_replaces_the_store() {
     suite::an_installed_copy_replaces_the_store(&MemoryBackends::new());
 }
+
+#[test]
+fn a_long_restore_is_as_many_short_ones() {
+    suite::a_long_restore_is_as_many_short_ones(&MemoryBackends::new());
+}

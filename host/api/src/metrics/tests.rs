@@ -38,6 +38,7 @@ fn view() -> StatusView {
         state_bytes: 4096,
         finished: false,
         snapshot: None,
+        snapshot_failure: None,
         restoring: Some(RestoreProgress {
             from: Some(100),
             position: Some(143),

@@ -6,7 +6,7 @@ use millstream_types::BytesColumn;
 
 use super::{TaskState, check_column, check_length};
 use crate::{
-    ScanVisitor, StateError, StateId, StateKind,
+    Entry, ScanVisitor, StateError, StateId, StateKind,
     encoding::{self, CATALOG, CatalogEntry, ChangelogId},
     hash_key,
     table::{NewValue, Table},
@@ -73,7 +73,8 @@ impl TaskState {
     }
 
     /// Writes what is committed into the store: ascending, each key once, with the position of the last
-    /// commit. Entries that changed again since are written as they were committed. No call may be open.
+    /// commit. Entries that changed again since are written as they were committed. No call may be open. While the
+    /// store is being copied they stay where they are, unless there are many.
     ///
     /// # Errors
     /// When the store cannot be written. Everything stays pending; trying again is safe.
@@ -83,6 +84,9 @@ impl TaskState {
             return Ok(());
         };
         if self.backend.position() == Some(position) && self.pending_bytes() == 0 {
+            return Ok(());
+        }
+        if !self.may_write_now() {
             return Ok(());
         }
         let mut tables: Vec<&mut Table> =
@@ -106,6 +110,7 @@ impl TaskState {
     /// # Errors
     /// When the store cannot be written.
     pub fn flush(&mut self) -> Result<Option<i64>, StateError> {
+        self.copying.wait();
         self.write_back()?;
         self.backend.flush()
     }
@@ -117,6 +122,7 @@ impl TaskState {
     /// # Errors
     /// When the store or the copy cannot be written.
     pub fn checkpoint(&mut self, into: &Path) -> Result<Option<i64>, StateError> {
+        self.copying.wait();
         self.write_back()?;
         self.backend.checkpoint(into)
     }
@@ -154,7 +160,18 @@ impl TaskState {
         if self.tables().any(Table::has_uncommitted) {
             return Err(StateError::Misuse("state with uncommitted changes cannot be restored".into()));
         }
-        for (encoded, value) in keys.iter().map(Option::unwrap_or_default).zip(values.iter()) {
+        if self.gather(keys, values, position)? {
+            return Ok(());
+        }
+        self.restore_entries(&mut keys.iter().map(Option::unwrap_or_default).zip(values.iter()), position)
+    }
+
+    pub(super) fn restore_entries(
+        &mut self,
+        entries: &mut dyn Iterator<Item = Entry<'_>>,
+        position: i64,
+    ) -> Result<(), StateError> {
+        for (encoded, value) in entries {
             let (id, key) = encoding::split_key(encoded)
                 .ok_or_else(|| StateError::Corrupt(format!("changelog key {encoded:?}")))?;
             if let Some(value) = value {

@@ -4,12 +4,14 @@ mod checkpoint;
 mod expiry;
 mod history;
 mod model;
+mod restore;
 mod spy;
 
 use std::{sync::Arc, time::Duration};
 
 pub use checkpoint::*;
 pub use expiry::*;
+pub use restore::*;
 
 use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateError, StateHandle, StateId, StateKind, TaskState};
 use millstream_types::BytesColumn;
