@@ -1,6 +1,6 @@
 //! Timers as keyed state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use millstream_state::{StateDeclaration, StateError, StateHandle, StateKind, TaskState};
 use millstream_types::BytesColumn;
@@ -109,8 +109,8 @@ impl Timers {
         let mut removed = BytesColumn::with_capacity(change.len(), change.len() * 32);
         for ((key, name), stored) in change.keys.iter().zip(change.names.iter()).zip(stored.iter()) {
             let (key, name) = (key.unwrap_or_default(), name.unwrap_or_default());
-            if !latest.contains_key(&(key, name)) {
-                latest.insert((key, name), None);
+            if let Entry::Vacant(first) = latest.entry((key, name)) {
+                first.insert(None);
                 if let Some(time) = stored.and_then(<[u8]>::first_chunk) {
                     removed.push(Some(&field(i64::from_le_bytes(*time), key, name)));
                 }

@@ -55,7 +55,7 @@ impl Model {
         let timers = self.of(domain);
         let due: Vec<_> =
             timers.iter().filter(|(time, ..)| *time <= up_to && *time < NEVER).take(limit).cloned().collect();
-        due.iter().for_each(|timer| drop(timers.remove(timer)));
+        timers.retain(|timer| !due.contains(timer));
         due
     }
 
