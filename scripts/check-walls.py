@@ -34,6 +34,7 @@ LAYERS = {
     "log-kafka": ["types", "log"],
     "checkpoint": ["types", "state"],
     "runtime": ["types", "protocol", "state", "operator", "pipeline", "connector", "log"],
+    "testkit": ["types", "state", "operator", "pipeline", "log", "runtime"],
     "api": ["types", "state", "operator", "pipeline", "log", "runtime", "checkpoint"],
     "guest-macros": [],
     "guest": ["guest-macros"],

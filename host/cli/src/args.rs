@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Runs a pipeline file without a server, until its input ends or Ctrl-C.
     Run(RunArgs),
+    /// Tests a pipeline file: runs its cases in memory, without a broker and without waiting.
+    Test(TestArgs),
     /// Builds operators and manages them on a server.
     Plugin {
         #[command(subcommand)]
@@ -159,6 +161,27 @@ pub(crate) struct RunArgs {
     /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A case is a YAML file: what is pushed into the pipeline, how time goes on, and what must come of it. Sources and sinks
+are topics in memory; stages, shuffles, state and operators are as they are in production. With MILLSTREAM_BLESS=1
+golden files are written as they are found.
+
+Exit codes: 0 all cases passed, 1 a case failed, 2 the pipeline or a case is invalid.
+
+Examples:
+  millstream test pipeline.yaml
+  millstream test pipeline.yaml --case cases/late.yaml --case cases/restart.yaml")]
+pub(crate) struct TestArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// A case; may be repeated. [default: all in the directory `cases` beside the pipeline file]
+    #[arg(long = "case", value_name = "FILE")]
+    pub(crate) cases: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) host: HostArgs,
 }

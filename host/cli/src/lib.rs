@@ -18,6 +18,7 @@ mod savepoint;
 mod serve;
 mod signals;
 mod sinks;
+mod test;
 mod topic;
 mod wiring;
 
@@ -41,6 +42,7 @@ pub fn main_with(probe: Option<Arc<dyn Probe>>) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(command) => serve::serve(command, output, probe),
         Command::Run(command) => run::run(command, output),
+        Command::Test(command) => test::run(&command, output),
         Command::Plugin { command } => plugin::run(command, output),
         Command::Pipeline { command } => pipeline::run(command, output),
         Command::Savepoint { command } => savepoint::run(command, output),

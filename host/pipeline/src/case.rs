@@ -57,8 +57,8 @@ pub enum CaseAction {
     },
     /// The pipeline stops and starts again.
     Restart {
-        /// Without what its tasks have on disk, so that they restore from their changelogs.
-        lose_state: bool,
+        /// By a crash: nothing is written back or given back, and tasks restore what is missing from their changelogs.
+        crash: bool,
     },
     /// These records, and no others, have come out since the last time that one looked.
     Expect {

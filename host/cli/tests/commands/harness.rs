@@ -59,9 +59,14 @@ impl Place {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
         command.args(arguments).current_dir(self.path());
-        for variable in
-            ["MILLSTREAM_URL", "MILLSTREAM_DATA_DIR", "MILLSTREAM_KAFKA", "MILLSTREAM_CONFIG", "MILLSTREAM_LOG"]
-        {
+        for variable in [
+            "MILLSTREAM_URL",
+            "MILLSTREAM_DATA_DIR",
+            "MILLSTREAM_KAFKA",
+            "MILLSTREAM_CONFIG",
+            "MILLSTREAM_LOG",
+            "MILLSTREAM_BLESS",
+        ] {
             command.env_remove(variable);
         }
         command
@@ -70,6 +75,15 @@ impl Place {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
         self.run_with(arguments, "")
+    }
+
+    /// Runs a command with these variables in its environment.
+    pub fn run_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let ended = command.output().expect("it ran");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Outcome { code: ended.status.code().unwrap_or(-1), stdout: text(&ended.stdout), stderr: text(&ended.stderr) }
     }
 
     /// Runs a command with something on its standard input.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends where it fails")]
 
+mod cases;
 mod harness;
 mod offline;
 mod runs;

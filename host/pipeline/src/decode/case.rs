@@ -170,10 +170,10 @@ impl Decoder {
     }
 
     fn restart(&mut self, field: &Field<'_>) -> Option<CaseAction> {
-        let mut members = self.members(field, "a map such as { lose-state: true }", true)?;
-        let lose_state = self.take(&mut members, "lose-state").and_then(|field| self.boolean(&field));
+        let mut members = self.members(field, "a map such as { crash: true }", true)?;
+        let crash = self.take(&mut members, "crash").and_then(|field| self.boolean(&field));
         self.finish(members);
-        Some(CaseAction::Restart { lose_state: lose_state.unwrap_or_default() })
+        Some(CaseAction::Restart { crash: crash.unwrap_or_default() })
     }
 
     fn expect(&mut self, field: &Field<'_>, spec: &PipelineSpec, start_ms: i64) -> Option<CaseAction> {

@@ -21,8 +21,9 @@ pub struct Rolling {
     #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "shapes::durations_by_name")]
     #[schemars(schema_with = "shapes::durations_by_name_schema")]
     pub resolution: Vec<(String, Duration)>,
-    /// How far behind the newest record of its key, and behind the watermark, a record still gets exact results;
-    /// those that are later go to the output `late`. As long as the shortest window where it is not given.
+    /// How far behind the newest record of its key, and behind the watermark, a record still gets exact results. As
+    /// long as the shortest window where it is not given. Records that are later than the longest window and this go
+    /// to the output `late`.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shapes::optional_duration")]
     #[schemars(schema_with = "shapes::duration_schema")]
     pub lateness: Option<Duration>,
