@@ -123,7 +123,6 @@ fn every_contradiction_is_named() {
         "state `by-day` is prefetched and not value state",
         "state `gone` has a time to live of 0 ms",
         "its configuration schema is not JSON",
-        "does not support timers yet",
         "does not support typed fields",
     ];
     assert_eq!(reasons.len(), expected.len(), "{reasons:#?}");
