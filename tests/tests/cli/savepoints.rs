@@ -10,7 +10,7 @@ pipeline: totals
 sources: { in: { topic: in } }
 steps: { total: { from: in, operator: totals@1.0.0 } }
 sinks: { out: { from: total, topic: out } }
-operators: { totals@1.0.0: one.wasm, totals@2.0.0: two.wasm }
+operators: { totals@1.0.0: one.wasm }
 commit: { interval: 10ms }
 ";
 
@@ -58,7 +58,7 @@ fn a_pipeline_is_put_back_to_a_savepoint() -> Result<()> {
     }
 
     // Another version of the operator goes on from there.
-    write(path, "p.yaml", &PIPELINE.replace("operator: totals@1.0.0", "operator: totals@2.0.0"))?;
+    write(path, "p.yaml", &PIPELINE.replace("totals@1.0.0", "totals@2.0.0").replace("one.wasm", "two.wasm"))?;
     run("pipeline apply p.yaml")?.expect(0)?;
     let compared = run("savepoint restore totals one --dry-run")?.expect(0)?;
     for part in

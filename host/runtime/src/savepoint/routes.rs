@@ -23,7 +23,7 @@ use crate::{
     Failure,
     task::{operator_key, sink_key, source_key, watermark_key},
     topology::Topology,
-    version::{VersionRecord, incompatibilities},
+    version::VersionRecord,
 };
 
 /// Where the entries of one stage of a savepoint go.
@@ -226,7 +226,7 @@ impl Routes {
             self.states.insert(id, Route { name, kind: None, to });
         }
         if let Some(version) = target.versions.values().find(|version| version.step == step) {
-            let found = incompatibilities(&record.states, version.factory.description());
+            let found = record.obstacles(version.factory.as_ref());
             reasons.extend(found.iter().map(|reason| format!("step {step}: {}: {reason}", version.label())));
         }
         Ok(())
