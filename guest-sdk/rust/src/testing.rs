@@ -366,6 +366,9 @@ impl<O: Operator> Harness<O> {
     }
 }
 
+/// A key and the name of one of its timers.
+type TimerName = (Vec<u8>, Vec<u8>);
+
 /// The timers that are set.
 #[derive(Debug, Default)]
 struct Timers {
@@ -389,7 +392,7 @@ impl Timers {
     }
 
     /// Takes out the timers of the earliest moment that is due: keys and names.
-    fn take_next(&mut self, domain: TimeDomain, up_to_ms: i64) -> Option<(i64, Vec<(Vec<u8>, Vec<u8>)>)> {
+    fn take_next(&mut self, domain: TimeDomain, up_to_ms: i64) -> Option<(i64, Vec<TimerName>)> {
         let is_event = domain == TimeDomain::Event;
         let due = self.set.iter().filter(|((event, ..), time_ms)| *event == is_event && **time_ms <= up_to_ms);
         let next = due.map(|(_, time_ms)| *time_ms).min()?;

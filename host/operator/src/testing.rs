@@ -176,12 +176,6 @@ impl TestTask {
         self.fire(TimeDomain::Processing, usize::MAX)
     }
 
-    /// Moves the watermark on, and fires at most `pages` pages of timers: what is due after that is left.
-    pub(crate) fn advance_partly(&mut self, watermark_ms: i64, pages: usize) -> Vec<Emission> {
-        self.watermark_ms = self.watermark_ms.max(watermark_ms);
-        self.fire(TimeDomain::Event, pages)
-    }
-
     fn fire(&mut self, domain: TimeDomain, pages: usize) -> Vec<Emission> {
         let mut emitted = Vec::new();
         for page in 0..pages {

@@ -9,8 +9,11 @@ use super::{column, handle, rows};
 
 const KEYS: u64 = 20_000;
 
+/// Keys, values and the position after them.
+type Delta = (BytesColumn, BytesColumn, i64);
+
 /// Deltas as a task makes them, which change keys again and delete some, and what they come to.
-fn history(deltas: u64) -> (Vec<(BytesColumn, BytesColumn, i64)>, BTreeMap<String, String>) {
+fn history(deltas: u64) -> (Vec<Delta>, BTreeMap<String, String>) {
     let backends = millstream_state::MemoryBackends::new();
     let backend = backends.open("source").expect("a store");
     let mut task = TaskState::new(backend, Arc::new(CacheBudget::new(usize::MAX)));

@@ -76,7 +76,7 @@ fn merge(readers: &mut [Reader], into: &mut Keys) {
         *used += entries.len() - before;
     }
     // Runs that are in order already: the stable sort merges them.
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.sort_by_key(|(key, _)| *key);
     for (key, accumulator) in entries {
         let last = into.keys.len().checked_sub(1).and_then(|last| into.keys.get(last));
         if last != Some(key) {
