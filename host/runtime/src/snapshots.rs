@@ -183,7 +183,10 @@ impl Save {
         };
         let saved = match copied {
             Ok(()) => self.send(),
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => {
+                self.failed(&error);
+                Err(())
+            }
         };
         if saved.is_err() {
             self.bytes.fetch_add(self.counted, Ordering::Relaxed);
@@ -217,7 +220,10 @@ impl Save {
                 tracing::debug!(task = self.task, %error, "a late snapshot");
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => {
+                self.failed(&error);
+                Err(())
+            }
         }
     }
 

@@ -302,8 +302,11 @@ impl Routes {
     }
 }
 
+/// The key and the value of an entry, as stored.
+type StoredEntry = (Vec<u8>, Vec<u8>);
+
 /// The entries below a state id, without it.
-fn entries_of(store: &dyn StateBackend, id: StateId) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failure> {
+fn entries_of(store: &dyn StateBackend, id: StateId) -> Result<Vec<StoredEntry>, Failure> {
     let mut entries = Vec::new();
     scan(store, id, &mut |key, value| {
         entries.push((key.to_vec(), value.to_vec()));
