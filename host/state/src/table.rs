@@ -3,12 +3,10 @@
 mod call;
 mod commit;
 mod expiry;
+mod order;
 mod slot;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Bound,
-};
+use std::collections::HashMap;
 
 use hashbrown::HashTable;
 use millstream_types::BytesColumn;
@@ -17,6 +15,7 @@ pub(crate) use self::call::NewValue;
 use self::{
     call::Call,
     expiry::ExpiryBounds,
+    order::Order,
     slot::{CHANGED, LOADING, REFERENCED, Slot, Slots, VACANT},
 };
 use crate::{StateBackend, StateError, StateId, encoding::CatalogEntry, hash_key, small_bytes::SmallBytes};
@@ -38,8 +37,8 @@ pub(crate) struct Table {
     slots: Slots,
     free: Vec<u32>,
     loading: Vec<u32>,
-    /// Changed entries in key order, for scans; `None` for value states, which have no scans.
-    ordered: Option<BTreeMap<SmallBytes, u32>>,
+    /// The order of changed entries, for scans; `None` for value states, which have no scans.
+    order: Option<Order>,
 
     dirty: Vec<u32>,
     in_flight: Vec<u32>,
@@ -67,7 +66,7 @@ impl Table {
             slots: Slots::default(),
             free: Vec::new(),
             loading: Vec::new(),
-            ordered: ordered.then(BTreeMap::new),
+            order: ordered.then(Order::default),
             dirty: Vec::new(),
             in_flight: Vec::new(),
             pending: Vec::new(),
@@ -84,7 +83,7 @@ impl Table {
 
     /// Gives up the order of changed entries: the state turned out to be a value state.
     pub(crate) fn forget_order(&mut self) {
-        self.ordered = None;
+        self.order = None;
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -113,6 +112,12 @@ impl Table {
             return Some(at);
         }
         self.find(hash, key)
+    }
+
+    /// Whether `key` is at `at`.
+    #[inline]
+    fn has_at(&self, at: u32, key: &[u8]) -> bool {
+        self.slots.0.get(at as usize).is_some_and(|slot| slot.flags & VACANT == 0 && *slot.key == *key)
     }
 
     /// Adds an entry that is not there.
@@ -223,7 +228,7 @@ impl Table {
     /// Visits the entries with `start <= key < end` in order, those in memory over those in the store,
     /// deleted ones not. `false` ends the scan.
     pub(crate) fn scan(
-        &self,
+        &mut self,
         backend: &dyn StateBackend,
         start: &[u8],
         end: Option<&[u8]>,
@@ -232,11 +237,12 @@ impl Table {
         if end.is_some_and(|end| start >= end) {
             return Ok(());
         }
-        let Some(ordered) = &self.ordered else {
+        let Some(order) = &mut self.order else {
             return Err(StateError::Misuse(format!("state {:?} has no order", self.id)));
         };
-        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
-        let mut changed = ordered.range::<[u8], _>(bounds).map(|(key, &at)| (&**key, self.value(at))).peekable();
+        order.sort(&mut self.slots);
+        let slots = &self.slots;
+        let mut changed = order.range(start, end).map(|(key, at)| (key, slots[at].value.as_deref())).peekable();
 
         let id = self.id.0.to_be_bytes();
         let store_end = match end {
@@ -299,9 +305,10 @@ impl Table {
     }
 
     /// Takes a slot, which was changed just now, up into the order.
+    #[inline]
     fn note_changed(&mut self, at: u32) {
-        if let Some(ordered) = &mut self.ordered {
-            ordered.insert(self.slots[at].key.clone(), at);
+        if let Some(order) = &mut self.order {
+            order.add(&mut self.slots, at);
         }
     }
 
@@ -309,8 +316,12 @@ impl Table {
     fn note_clean(&mut self, at: u32) {
         debug_assert_eq!(self.slots[at].flags & CHANGED, 0);
         self.clean += 1;
-        if let Some(ordered) = &mut self.ordered {
-            ordered.remove(&*self.slots[at].key);
+        self.leave_order(at);
+    }
+
+    fn leave_order(&mut self, at: u32) {
+        if let Some(order) = &mut self.order {
+            order.remove(&mut self.slots, at);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Table,
     slot::{CHANGED, DIRTY, IN_FLIGHT, PENDING, UNCOMMITTED},
 };
-use crate::small_bytes::SmallBytes;
+use crate::{hash_key, small_bytes::SmallBytes};
 
 /// A value to store: an expiry, where the state has a time to live, and the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +64,7 @@ impl Table {
             match undo {
                 Undo::Remove => {
                     slot.flags &= !CHANGED;
-                    if let Some(ordered) = &mut self.ordered {
-                        ordered.remove(&*slot.key);
-                    }
+                    self.leave_order(at);
                     self.remove(at);
                     continue;
                 }
@@ -92,6 +90,15 @@ impl Table {
         match self.find_near(hash, key, hint) {
             Some(at) => self.change(at, value),
             None => self.put_unknown(hash, key, value),
+        }
+    }
+
+    /// As [`Self::put`], for a key whose hash is not known: it is not needed where the hint is right.
+    #[inline]
+    pub(crate) fn put_at(&mut self, hint: Option<u32>, key: &[u8], value: Option<NewValue<'_>>) {
+        match hint.filter(|&at| self.has_at(at, key)) {
+            Some(at) => self.change(at, value),
+            None => self.put(hash_key(key), key, None, value),
         }
     }
 

@@ -4,7 +4,8 @@ use millstream_types::BytesColumn;
 
 use super::{
     Table,
-    slot::{DIRTY, IN_FLIGHT, PENDING, UNCOMMITTED, entry_bytes},
+    order::{first_bytes, sort_by_key},
+    slot::{DIRTY, IN_FLIGHT, PENDING, SORTED, UNCOMMITTED, UNSORTED, entry_bytes},
 };
 use crate::{Entry, hash_key, small_bytes::SmallBytes};
 
@@ -100,12 +101,9 @@ impl Table {
 
     /// Appends the encoded keys of what is to be written back, ascending.
     pub(crate) fn sort_pending(&mut self, keys: &mut BytesColumn) {
-        // Sorting by the first bytes, which lie side by side, saves most looks at the keys themselves.
         let mut order: Vec<(u128, u32)> =
             self.pending.iter().map(|&at| (first_bytes(&self.slots[at].key), at)).collect();
-        order.sort_unstable_by(|(a, a_at), (b, b_at)| {
-            a.cmp(b).then_with(|| self.slots[*a_at].key.cmp(&self.slots[*b_at].key))
-        });
+        sort_by_key(&mut order, &self.slots);
         self.pending.clear();
         self.pending.extend(order.iter().map(|&(_, at)| at));
         let mut encoded = Vec::new();
@@ -128,6 +126,12 @@ impl Table {
 
     /// The store has what was pending.
     pub(crate) fn written_back(&mut self) {
+        let uncommitted = self.has_uncommitted();
+        if !uncommitted && let Some(order) = &mut self.order {
+            // Nothing is changed any more.
+            order.clear();
+            self.pending.iter().for_each(|&at| self.slots[at].flags &= !(SORTED | UNSORTED));
+        }
         let mut pending = std::mem::take(&mut self.pending);
         for at in pending.drain(..) {
             let slot = &mut self.slots[at];
@@ -138,7 +142,9 @@ impl Table {
         }
         self.pending = pending;
         self.pending_bytes = 0;
-        let uncommitted = self.has_uncommitted();
+        if let Some(order) = &mut self.order {
+            order.tidy(&self.slots);
+        }
         self.expiry.written_back(uncommitted);
     }
 
@@ -165,14 +171,4 @@ impl Table {
             self.note_changed(at);
         }
     }
-}
-
-/// The first 16 bytes as a number that orders as they do.
-fn first_bytes(key: &[u8]) -> u128 {
-    let mut first = [0; 16];
-    let len = key.len().min(first.len());
-    if let (Some(to), Some(from)) = (first.get_mut(..len), key.get(..len)) {
-        to.copy_from_slice(from);
-    }
-    u128::from_be_bytes(first)
 }

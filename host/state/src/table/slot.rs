@@ -17,6 +17,11 @@ pub(super) const IN_FLIGHT: u8 = 1 << 4;
 /// Committed and not in the store yet.
 pub(super) const PENDING: u8 = 1 << 5;
 
+/// Changed, and sorted into the table's order.
+pub(super) const SORTED: u8 = 1 << 6;
+/// Changed, and to be sorted when a scan comes.
+pub(super) const UNSORTED: u8 = 1 << 7;
+
 /// Not committed.
 pub(super) const UNCOMMITTED: u8 = DIRTY | IN_FLIGHT;
 /// Not what the store has.

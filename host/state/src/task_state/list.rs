@@ -198,10 +198,11 @@ impl Access<'_> {
     }
 
     /// Moves the head to the first element that has not expired.
-    fn skip_expired(&self, key: &[u8], extent: ListExtent) -> Result<ListExtent, StateError> {
+    fn skip_expired(&mut self, key: &[u8], extent: ListExtent) -> Result<ListExtent, StateError> {
         let mut first = ListExtent { head: extent.tail, ..extent };
+        let now_ms = self.now_ms;
         self.scan_elements(key, extent.head, extent.tail, &mut |index, stored| {
-            if live(Some(stored), true, self.now_ms).is_none() {
+            if live(Some(stored), true, now_ms).is_none() {
                 return true;
             }
             first.head = index;
@@ -226,7 +227,7 @@ impl Access<'_> {
     }
 
     fn scan_elements(
-        &self,
+        &mut self,
         key: &[u8],
         start: u64,
         end: u64,

@@ -36,18 +36,22 @@ impl TaskState {
         check_column("fields", fields, keys.len())?;
         let access = self.open(state, StateKind::Map)?;
         let mut buffer = KeyBuffer::new();
-        let mut found = Vec::with_capacity(keys.len());
+        let mut found = std::mem::take(&mut access.table.hints);
+        found.clear();
         for (key, field) in keys.iter().zip(fields.iter()) {
             let key = buffer.field(key.unwrap_or_default(), field.unwrap_or_default());
             found.push(access.table.resolve(hash_key(key), key));
         }
-        access.table.load(access.backend)?;
+        let loaded = access.table.load(access.backend);
         let mut values = BytesColumn::with_capacity(found.len(), found.len() * 16);
-        for &at in &found {
-            values.push(access.live(access.table.value(at)));
+        if loaded.is_ok() {
+            for &at in &found {
+                values.push(access.live(access.table.value(at)));
+            }
         }
+        access.table.hints = found;
         self.settle();
-        Ok(values)
+        loaded.map(|()| values)
     }
 
     /// Writes `values[i]` at field `fields[i]` of `keys[i]`, in order; null deletes the field.
@@ -66,11 +70,14 @@ impl TaskState {
         check_length("values", values, keys.len())?;
         let access = self.open_for_write(state, StateKind::Map)?;
         let mut buffer = KeyBuffer::new();
-        for ((key, field), value) in keys.iter().zip(fields.iter()).zip(values.iter()) {
+        // What was read is mostly what is written, row by row.
+        let hints = std::mem::take(&mut access.table.hints);
+        for (row, ((key, field), value)) in keys.iter().zip(fields.iter()).zip(values.iter()).enumerate() {
             let key = buffer.field(key.unwrap_or_default(), field.unwrap_or_default());
             let value = value.map(|payload| access.new_value(payload));
-            access.table.put(hash_key(key), key, None, value);
+            access.table.put_at(hints.get(row).copied(), key, value);
         }
+        access.table.hints = hints;
         self.settle();
         Ok(())
     }
