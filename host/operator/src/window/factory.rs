@@ -2,16 +2,34 @@
 
 use std::sync::Arc;
 
+use millstream_state::StateDeclaration;
 use millstream_types::{Digest, OperatorRef};
-use serde_json::{Value, json};
 
-use super::{Emit, TriggerCondition, WindowError, WindowKind, WindowSpec, grid::Grid, slices};
+use super::{
+    Emit, LateFiring, TriggerCondition, WindowError, WindowFunctionFactory, WindowKind, WindowSpec,
+    assigners::Assigner,
+    definition::definition,
+    grid::Grid,
+    panes::{self, Contents, CountWindows, Evictor, Panes, Policy},
+    slices,
+    sliding::{self, Sliding},
+    triggers,
+};
 use crate::{
     Operator, OperatorDescription, OperatorError, OperatorFactory, aggregate::AggregationFactory, timer::TimerUse,
 };
 
 /// Results and deletions of one call, roughly: enough that calls cost nothing, and few enough to fit into memory.
 const PAGE: usize = 4096;
+
+/// What becomes of the records of a window.
+#[derive(Clone)]
+pub enum WindowContents {
+    /// They are aggregated one after another, and not kept, unless an evictor needs them.
+    Aggregated(Arc<dyn AggregationFactory>),
+    /// They are kept, and a function gets all of them.
+    Processed(Arc<dyn WindowFunctionFactory>),
+}
 
 /// Makes an instance for a step.
 type Make = Box<dyn Fn(&str) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync>;
@@ -44,58 +62,44 @@ impl OperatorFactory for WindowFactory {
     }
 }
 
-/// A step that aggregates windows. Results go to its output `main`, records that are late for all of their windows to
-/// `late`, with the reason in the header [`LATE_REASON`](super::LATE_REASON).
+/// A step with windows. Results go to its output `main`, records that are late for all of their windows to `late`, with
+/// the reason in the header [`LATE_REASON`](super::LATE_REASON).
 ///
-/// A result has the record key and the last moment of its window as timestamp; of a window without an end, and of a
-/// count, the newest timestamp in it. In front of the members that the aggregation gives stand the key, under
-/// `key_name` where the step has one, and `window_start` and `window_end`.
+/// A result has the record key, what the aggregation or function gives as value, and as timestamp the last moment of its
+/// window; of a window without an end, and of a count, the newest timestamp in it.
 ///
 /// # Errors
 /// Says which setting cannot be.
-pub fn window(
-    key_name: Option<&str>,
-    spec: WindowSpec,
-    aggregation: Arc<dyn AggregationFactory>,
-) -> Result<Arc<dyn OperatorFactory>, WindowError> {
-    window_with_pages(key_name, spec, aggregation, PAGE)
+pub fn window(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn OperatorFactory>, WindowError> {
+    window_with_pages(spec, contents, PAGE)
 }
 
-/// As [`window`], with results and deletions in pages of about this size.
+/// As [`window`], with results and deletions of slices in pages of about this size.
 pub(super) fn window_with_pages(
-    key_name: Option<&str>,
     spec: WindowSpec,
-    aggregation: Arc<dyn AggregationFactory>,
+    contents: WindowContents,
     page: usize,
 ) -> Result<Arc<dyn OperatorFactory>, WindowError> {
     if spec.lateness_ms < 0 {
-        return Err(WindowError::Value {
-            setting: "lateness",
-            found: spec.lateness_ms.into(),
-            expected: "0 ms or longer",
-        });
+        let found = spec.lateness_ms.into();
+        return Err(WindowError::Value { setting: "lateness", found, expected: "0 ms or longer" });
     }
-    let key_name: Option<Arc<str>> = key_name.map(Into::into);
-    let grid = grid_of(&spec.kind)?;
-    match grid {
-        Some(grid) if fits_slices(&spec) => {
-            let definition = definition("slices", &spec.kind, aggregation.definition());
-            let policy = (spec.lateness_ms, spec.emit);
+    let policy = (spec.lateness_ms, spec.emit);
+    match (grid_of(&spec.kind)?, &spec.kind, contents) {
+        (Some(grid), _, WindowContents::Aggregated(aggregation)) if fires_plainly(&spec) => {
+            let definition = definition("slices", &spec, Some(&*aggregation));
             let make: Make = Box::new(move |step| {
                 let aggregation = aggregation.instantiate(step)?;
-                Ok(Box::new(slices::Slices::new(step, grid.clone(), policy, aggregation, (key_name.clone(), page))))
+                Ok(Box::new(slices::Slices::new(step, grid.clone(), policy, aggregation, page)))
             });
             Ok(factory(slices::declarations(), definition, make))
         }
-        _ => Err(WindowError::Combination("no such windows yet")),
+        (_, WindowKind::Sliding { size_ms }, contents) => sliding_factory(&spec, *size_ms, contents),
+        (_, _, contents) => panes_factory(spec, contents),
     }
 }
 
-fn factory(
-    states: Vec<millstream_state::StateDeclaration>,
-    definition: String,
-    make: Make,
-) -> Arc<dyn OperatorFactory> {
+fn factory(states: Vec<StateDeclaration>, definition: String, make: Make) -> Arc<dyn OperatorFactory> {
     let description = OperatorDescription {
         outputs: vec!["main".into(), "late".into()],
         states,
@@ -106,7 +110,7 @@ fn factory(
 }
 
 /// The grid of windows that are the same for all keys.
-fn grid_of(kind: &WindowKind) -> Result<Option<Grid>, WindowError> {
+pub(super) fn grid_of(kind: &WindowKind) -> Result<Option<Grid>, WindowError> {
     match kind {
         WindowKind::Tumbling { size_ms, offset_ms } => Grid::fixed(*size_ms, *size_ms, *offset_ms).map(Some),
         WindowKind::Hopping { size_ms, every_ms, offset_ms } => Grid::fixed(*size_ms, *every_ms, *offset_ms).map(Some),
@@ -115,35 +119,105 @@ fn grid_of(kind: &WindowKind) -> Result<Option<Grid>, WindowError> {
     }
 }
 
-/// Whether a step with aligned windows needs to know nothing of single panes.
-fn fits_slices(spec: &WindowSpec) -> bool {
+/// Whether windows fire at their end or with each batch, and nothing else is asked of them.
+fn fires_plainly(spec: &WindowSpec) -> bool {
     let trigger = &spec.trigger;
-    matches!(spec.emit, Emit::OnClose | Emit::OnUpdate)
-        && matches!(trigger.condition, TriggerCondition::End)
+    matches!(trigger.condition, TriggerCondition::End)
         && trigger.early.is_none()
-        && trigger.late == super::LateFiring::OnUpdate
+        && trigger.late == LateFiring::OnUpdate
         && !trigger.purge
         && spec.evict.is_none()
 }
 
-/// What a step's state is made by.
-fn definition(layout: &str, kind: &WindowKind, contents: &str) -> String {
-    let contents: Value = serde_json::from_str(contents).unwrap_or_else(|_| contents.into());
-    json!({ "layout": layout, "window": window_definition(kind), "contents": contents }).to_string()
+fn sliding_factory(
+    spec: &WindowSpec,
+    size_ms: i64,
+    contents: WindowContents,
+) -> Result<Arc<dyn OperatorFactory>, WindowError> {
+    if size_ms < 0 {
+        let found = size_ms.into();
+        return Err(WindowError::Value { setting: "sliding", found, expected: "0 ms or longer" });
+    }
+    let WindowContents::Aggregated(aggregation) = contents else {
+        return Err(WindowError::Combination("sliding windows keep no elements, which `process` needs"));
+    };
+    if !fires_plainly(spec) {
+        return Err(WindowError::Combination(
+            "sliding windows fire at their end or on update, and have no other trigger and no evictor",
+        ));
+    }
+    let policy = (spec.lateness_ms, spec.emit);
+    let definition = definition("moments", spec, Some(&*aggregation));
+    let make: Make =
+        Box::new(move |step| Ok(Box::new(Sliding::new(step, size_ms, policy, aggregation.instantiate(step)?))));
+    Ok(factory(sliding::declarations(), definition, make))
 }
 
-fn window_definition(kind: &WindowKind) -> Value {
-    match kind {
-        WindowKind::Tumbling { size_ms, offset_ms } => {
-            json!({ "kind": "tumbling", "size_ms": size_ms, "offset_ms": offset_ms.rem_euclid((*size_ms).max(1)) })
-        }
-        WindowKind::Hopping { size_ms, every_ms, offset_ms } => json!({
-            "kind": "hopping", "size_ms": size_ms, "every_ms": every_ms,
-            "offset_ms": offset_ms.rem_euclid((*every_ms).max(1)),
-        }),
-        WindowKind::Calendar { unit, time_zone } => {
-            json!({ "kind": "calendar", "unit": format!("{unit:?}").to_lowercase(), "time_zone": time_zone })
-        }
-        _ => Value::Null,
+fn panes_factory(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn OperatorFactory>, WindowError> {
+    let count = count_windows(&spec)?;
+    let trigger = triggers::trigger(&spec.trigger)?;
+    // What is wrong with expressions is said now.
+    Assigner::new(&spec.kind)?;
+    spec.evict.as_ref().map(Evictor::new).transpose()?;
+    let ends = matches!(spec.trigger.condition, TriggerCondition::End | TriggerCondition::Continuous { .. });
+    let fires_at_end = spec.emit == Emit::OnClose && ends && count.is_none();
+    if matches!(spec.kind, WindowKind::Global) && fires_at_end && trigger.is_none() {
+        return Err(WindowError::Combination(
+            "a global window has no end to fire at: it needs a trigger, or `emit: on-update`",
+        ));
     }
+    let merges = match &spec.kind {
+        WindowKind::Session(_) => true,
+        WindowKind::Custom(factory) => factory.merges(),
+        _ => false,
+    };
+    let aggregation = match &contents {
+        WindowContents::Aggregated(aggregation) => Some(&**aggregation),
+        WindowContents::Processed(_) => None,
+    };
+    let keeps_elements = aggregation.is_none() || spec.evict.is_some();
+    let layout = if keeps_elements { "elements" } else { "panes" };
+    let definition = definition(layout, &spec, aggregation);
+    let make: Make = Box::new(move |step| {
+        let policy = Policy {
+            lateness_ms: spec.lateness_ms,
+            emit: spec.emit,
+            late: spec.trigger.late,
+            fires_at_end,
+            purge: spec.trigger.purge,
+            count,
+            merges,
+        };
+        let trigger = trigger.as_ref().map(|make| make(step)).transpose()?;
+        let contents = Contents::new(step, &contents, spec.evict.as_ref())?;
+        Ok(Box::new(Panes::new(step, assigner(step, &spec.kind)?, trigger, policy, contents)))
+    });
+    Ok(factory(panes::declarations(keeps_elements), definition, make))
+}
+
+fn assigner(step: &str, kind: &WindowKind) -> Result<Assigner, OperatorError> {
+    let setup = |error: WindowError| OperatorError::Setup(error.to_string());
+    match (Assigner::new(kind).map_err(setup)?, kind) {
+        (_, WindowKind::Custom(factory)) => Ok(Assigner::Custom(factory.instantiate(step)?)),
+        (Some(assigner), _) => Ok(assigner),
+        (None, _) => Err(OperatorError::Setup("there is no assigner for these windows".into())),
+    }
+}
+
+/// Windows by count, where these are some.
+fn count_windows(spec: &WindowSpec) -> Result<Option<CountWindows>, WindowError> {
+    let WindowKind::Count { size, every } = spec.kind else { return Ok(None) };
+    if size == 0 {
+        return Err(WindowError::Value { setting: "count", found: 0, expected: "above 0" });
+    }
+    if every == 0 || every > size {
+        let found = every.into();
+        return Err(WindowError::Value { setting: "every", found, expected: "above 0, and at most the count" });
+    }
+    if spec.emit != Emit::OnClose || !fires_plainly(spec) {
+        return Err(WindowError::Combination(
+            "windows by count fire when they are complete, and have no other trigger and no evictor",
+        ));
+    }
+    Ok(Some(CountWindows { size, every }))
 }

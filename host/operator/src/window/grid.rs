@@ -11,7 +11,7 @@
 //!   slices    |        |        |     |  |     |  |     |
 //! ```
 
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use super::{CalendarUnit, Window, WindowError, calendar::Calendar};
 
@@ -97,6 +97,19 @@ impl Grid {
             Self::Calendar(calendar) => {
                 i64::try_from(index).ok().and_then(|index| calendar.window(index)).unwrap_or(Window::GLOBAL)
             }
+        }
+    }
+}
+
+impl Grid {
+    /// The first moment after window `index` as a bound; one that is beyond the integers bounds nothing.
+    pub(super) fn end_of(&self, index: i128) -> Bound<i64> {
+        match self {
+            Self::Fixed(grid) => match i64::try_from(grid.offset + index * grid.every + grid.size) {
+                Ok(end_ms) => Bound::Excluded(end_ms),
+                Err(_) => Bound::Unbounded,
+            },
+            Self::Calendar(_) => Bound::Excluded(self.window(index).end_ms),
         }
     }
 }

@@ -14,23 +14,30 @@
 //! | `trigger: { early, late, purge }` | [`EarlyFiring`], [`LateFiring`], [`TriggerSpec::purge`] |
 //! | `trigger: { continuous | delta | count | operator }` | [`TriggerCondition`] |
 //! | `evict` | [`EvictSpec`] |
-//! | `process` instead of `aggregate` | [`WindowFunctionFactory`] instead of [`crate::aggregate::AggregationFactory`] |
+//! | `aggregate` and `aggregator`, `process` | [`WindowContents::Aggregated`], [`WindowContents::Processed`] |
 
 mod assigner;
+mod assigners;
 mod calendar;
+mod definition;
 mod error;
 mod factory;
 mod failures;
 mod function;
 mod grid;
+mod number;
 mod output;
+mod panes;
 mod slices;
+mod sliding;
 mod spec;
 mod trigger;
+mod triggers;
 
 pub use assigner::{Assigned, Assignments, Window, WindowAssigner, WindowAssignerFactory};
+pub use definition::compatible;
 pub use error::WindowError;
-pub use factory::window;
+pub use factory::{WindowContents, window};
 pub use function::{Emitted, Pane, WindowFunction, WindowFunctionFactory};
 pub use output::LATE_REASON;
 pub use spec::{

@@ -1,11 +1,12 @@
 //! The records that window steps emit.
 
-use std::io::Write;
-
-use millstream_types::{BytesColumn, RecordBatch};
+use millstream_types::{BytesColumn, HeaderColumn, RecordBatch};
 
 use super::Window;
-use crate::{GuestMetric, OutputBatch, ProcessOutput, aggregate::Panes};
+use crate::{
+    GuestMetric, OperatorError, OutputBatch, ProcessOutput,
+    aggregate::{Aggregation, Panes},
+};
 
 /// The output of results.
 pub(super) const MAIN: usize = 0;
@@ -58,75 +59,26 @@ impl Fired {
     /// Makes an aggregation's results of these panes.
     pub(super) fn results(
         &self,
-        aggregation: &mut dyn crate::aggregate::Aggregation,
+        aggregation: &mut dyn Aggregation,
         accumulators: &BytesColumn,
-    ) -> Result<BytesColumn, crate::OperatorError> {
+    ) -> Result<BytesColumn, OperatorError> {
         let starts: Vec<i64> = self.windows.iter().map(|window| window.start_ms).collect();
         let ends: Vec<i64> = self.windows.iter().map(|window| window.end_ms).collect();
         let results = aggregation.results(accumulators, &Panes { keys: &self.keys, starts: &starts, ends: &ends })?;
         match results.len() == self.len() {
             true => Ok(results),
-            false => {
-                Err(crate::OperatorError::Malformed(format!("{} results for {} windows", results.len(), self.len())))
-            }
+            false => Err(OperatorError::Malformed(format!("{} results for {} windows", results.len(), self.len()))),
         }
     }
 
-    /// The records, with what names their window in front of the members of each result that is a JSON object. Another
-    /// result stands as it is.
-    pub(super) fn into_output(self, key_name: Option<&str>, results: &BytesColumn) -> Option<OutputBatch> {
+    /// The records.
+    pub(super) fn into_output(self, values: BytesColumn) -> Option<OutputBatch> {
         if self.is_empty() {
             return None;
         }
-        let mut batch = RecordBatch::with_capacity(self.len(), 0, 0);
-        let mut values = BytesColumn::with_capacity(self.len(), results.data().len() + self.len() * 80);
-        let mut value = Vec::new();
-        for (at, window) in self.windows.iter().enumerate() {
-            match results.get(at) {
-                Some(result) if result.first() == Some(&b'{') => {
-                    value.clear();
-                    write_bounds(&mut value, key_name, self.keys.get(at).unwrap_or_default(), *window);
-                    let members = result.get(1..).unwrap_or_default();
-                    if value.len() > 1 && members.first() != Some(&b'}') {
-                        value.push(b',');
-                    }
-                    value.extend_from_slice(members);
-                    values.push(Some(&value));
-                }
-                other => values.push(other),
-            }
-        }
-        batch.keys = self.keys;
-        batch.values = values;
-        batch.timestamps = self.timestamps;
+        let headers = HeaderColumn::default();
+        let batch = RecordBatch { keys: self.keys, values, headers, timestamps: self.timestamps };
         Some(OutputBatch { output: MAIN, sources: self.sources, batch })
-    }
-}
-
-/// `{`, the key, and the bounds of a window that has some.
-fn write_bounds(into: &mut Vec<u8>, key_name: Option<&str>, key: &[u8], window: Window) {
-    into.push(b'{');
-    if let Some(name) = key_name {
-        write_json_string(into, name);
-        into.push(b':');
-        write_json_string(into, &String::from_utf8_lossy(key));
-    }
-    if window != Window::GLOBAL {
-        let comma = if into.len() > 1 { "," } else { "" };
-        // Writing to memory does not fail.
-        let _ = write!(into, "{comma}\"window_start\":{},\"window_end\":{}", window.start_ms, window.end_ms);
-    }
-}
-
-fn write_json_string(into: &mut Vec<u8>, text: &str) {
-    let plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
-    if plain {
-        into.push(b'"');
-        into.extend_from_slice(text.as_bytes());
-        into.push(b'"');
-    } else {
-        // Neither does text fail to be JSON.
-        let _ = serde_json::to_writer(into, text);
     }
 }
 

@@ -9,7 +9,7 @@ use millstream_operator::{
     timer::TimeDomain,
     window::{
         self, CalendarUnit, EarlyFiring, Emit, EvictSpec, LateFiring, SessionGap, TriggerCondition, TriggerFactory,
-        TriggerSpec, WindowAssignerFactory, WindowFunctionFactory, WindowKind, WindowSpec,
+        TriggerSpec, WindowAssignerFactory, WindowContents, WindowFunctionFactory, WindowKind, WindowSpec,
     },
 };
 use millstream_types::OperatorRef;
@@ -87,15 +87,17 @@ impl WindowStep {
     pub fn factory(&self, parts: CustomParts) -> Result<Arc<dyn OperatorFactory>, String> {
         let missing = |what: &str| format!("its {what} is missing");
         let spec = self.spec(&parts).ok_or_else(|| missing("assigner or trigger"))?;
-        let aggregation: Arc<dyn AggregationFactory> = match &self.function {
+        let contents = match &self.function {
             WindowFunction::Aggregates(aggregates) => {
                 let factory = AggregatesFactory::new(&aggregates.0, self.key_field.clone());
-                Arc::new(factory.map_err(|error| error.to_string())?)
+                WindowContents::Aggregated(Arc::new(factory.map_err(|error| error.to_string())?))
             }
-            WindowFunction::Aggregator(_) => parts.aggregator.ok_or_else(|| missing("aggregator"))?,
-            WindowFunction::Process(_) => return Err(missing("function")),
+            WindowFunction::Aggregator(_) => {
+                WindowContents::Aggregated(parts.aggregator.ok_or_else(|| missing("aggregator"))?)
+            }
+            WindowFunction::Process(_) => WindowContents::Processed(parts.process.ok_or_else(|| missing("function"))?),
         };
-        window::window(self.key_field.as_deref(), spec, aggregation).map_err(|error| error.to_string())
+        window::window(spec, contents).map_err(|error| error.to_string())
     }
 
     /// The windows as they run; `None` where a part is missing that they need.

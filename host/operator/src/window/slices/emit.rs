@@ -55,7 +55,7 @@ impl Slices {
             late |= window.last_ms() <= watermark_ms;
         }
         let results = fired.results(&mut *self.aggregation, &found)?;
-        Ok((fired.into_output(self.key_name.as_deref(), &results), late))
+        Ok((fired.into_output(results), late))
     }
 
     /// The panes to emit, each once, in order of the records that changed them last.
@@ -98,7 +98,7 @@ impl Slices {
         let (mut keys, mut fields) = (BytesColumn::new(), BytesColumn::new());
         let (mut parts, mut panes) = (Vec::new(), Vec::new());
         for (at, pane) in changed.iter().enumerate() {
-            for start_ms in live.within(self.grid.window(pane.window)) {
+            for start_ms in live.of_window(&self.grid, pane.window) {
                 parts.push(*known.entry((start_ms, pane.group)).or_insert_with(|| {
                     keys.push(Some(&ordered(start_ms)));
                     fields.push(input.groups.keys.get(pane.group as usize));

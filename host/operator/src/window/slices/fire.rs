@@ -51,7 +51,7 @@ impl Slices {
             }
         }
         self.states.advance(state, live, timers.watermark_ms)?;
-        let outputs = done.fired.into_output(self.key_name.as_deref(), &done.results).into_iter().collect();
+        let outputs = done.fired.into_output(done.results).into_iter().collect();
         Ok(ProcessOutput { outputs, timers: set.into_changes(), ..Default::default() })
     }
 
@@ -68,7 +68,7 @@ impl Slices {
             live.armed = None;
         }
         let window = self.grid.window(index);
-        let starts = live.within(window);
+        let starts = live.of_window(&self.grid, index);
         let single = starts.clone().nth(1).is_none();
         let read = read_keys(state, &self.states.slices, starts, after, done.left)?;
         let mut fired = Fired::default();

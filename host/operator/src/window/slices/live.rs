@@ -8,10 +8,7 @@ use std::{
 use millstream_state::{StateDeclaration, StateError, StateHandle, StateKind, TaskState};
 use millstream_types::BytesColumn;
 
-use crate::window::{
-    Window,
-    grid::{Grid, Slice},
-};
+use crate::window::grid::{Grid, Slice};
 
 /// The states of a step.
 #[derive(Clone, Debug)]
@@ -118,18 +115,22 @@ impl LiveSlices {
         self.starts.contains(&start_ms)
     }
 
-    /// The slices of a window, by their first moments.
-    pub(super) fn within(&self, window: Window) -> impl Iterator<Item = i64> + Clone {
-        // One that reaches to the limit has the last moment, too.
-        let end = if window.ends() { Bound::Excluded(window.end_ms) } else { Bound::Unbounded };
-        self.starts.range((Bound::Included(window.start_ms), end)).copied()
+    /// The slices of window `index`, by their first moments.
+    pub(super) fn of_window(&self, grid: &Grid, index: i128) -> impl Iterator<Item = i64> + Clone + use<'_> {
+        let (start_ms, end) = (grid.window(index).start_ms, grid.end_of(index));
+        // A day that a place skipped is empty, and no range.
+        let is_empty = matches!(end, Bound::Excluded(end_ms) if end_ms <= start_ms);
+        self.starts
+            .range((Bound::Included(start_ms), if is_empty { Bound::Unbounded } else { end }))
+            .take(if is_empty { 0 } else { usize::MAX })
+            .copied()
     }
 
     /// The first window from `index` on that has slices, and an end.
     pub(super) fn next_window(&self, grid: &mut Grid, index: i128) -> Option<i128> {
         let window = grid.window(index);
         let mut next = index;
-        if self.within(window).next().is_none() {
+        if self.of_window(grid, index).next().is_none() {
             let &start = self.starts.range(window.end_ms..).next()?;
             // What is stored as a slice is one.
             next = *grid.slice_of(start).ok()?.windows.start();

@@ -19,7 +19,7 @@ mod live;
 mod place;
 mod read;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use millstream_state::StateDeclaration;
 
@@ -46,7 +46,6 @@ pub(super) struct Slices {
     lateness_ms: i64,
     emit: Emit,
     aggregation: Box<dyn Aggregation>,
-    key_name: Option<Arc<str>>,
     states: States,
     /// Results and deletions of one call, roughly.
     page: usize,
@@ -63,9 +62,9 @@ impl Slices {
         grid: Grid,
         (lateness_ms, emit): (i64, Emit),
         aggregation: Box<dyn Aggregation>,
-        (key_name, page): (Option<Arc<str>>, usize),
+        page: usize,
     ) -> Self {
-        Self { grid, lateness_ms, emit, aggregation, key_name, states: States::new(step), page }
+        Self { grid, lateness_ms, emit, aggregation, states: States::new(step), page }
     }
 
     fn is_expired(&self, window: Window, watermark_ms: i64) -> bool {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     ids::Ids,
-    model::{Arrival, Model, Shape, Step, compare, history, late, result},
+    model::{Arrival, Model, Shape, Step, compare, history, late},
 };
 use crate::{
     testing::{Emission, TestTask, batch},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The windows that a moment is in, by their definition, oldest first.
-fn windows_of(kind: &WindowKind, at: i64) -> Vec<Window> {
+pub(super) fn windows_of(kind: &WindowKind, at: i64) -> Vec<Window> {
     let (size, every, offset) = match *kind {
         WindowKind::Tumbling { size_ms, offset_ms } => (size_ms, size_ms, offset_ms),
         WindowKind::Hopping { size_ms, every_ms, offset_ms } => (size_ms, every_ms, offset_ms),
@@ -45,7 +45,7 @@ impl Aligned {
         let inside = self.accepted.iter().filter(|(arrival, _)| {
             arrival.key == key && windows_of(&self.spec.kind, arrival.timestamp_ms).contains(&window)
         });
-        let value = result(key, window, inside.map(|(_, id)| id.as_str()), true);
+        let value = Ids { sorted: true }.result(window, inside.map(|(_, id)| id.as_str()));
         Emission { output: 0, key: key.into(), timestamp_ms: window.last_ms(), value, headers: Vec::new() }
     }
 
@@ -102,7 +102,7 @@ impl Model for Aligned {
 }
 
 fn task(spec: &WindowSpec, page: usize) -> TestTask {
-    let factory = window_with_pages(Some("user"), spec.clone(), Ids::factory(true), page).expect("windows");
+    let factory = window_with_pages(spec.clone(), Ids::contents(true), page).expect("windows");
     TestTask::new(factory)
 }
 
@@ -185,7 +185,7 @@ fn a_million_overlapping_windows_cost_a_record_one_update() {
 }
 
 #[test]
-fn a_million_late_records_are_told_apart_and_counted() {
+fn late_records_are_told_apart_and_say_why() {
     let kind = WindowKind::Tumbling { size_ms: 10, offset_ms: 0 };
     let mut task = task(&WindowSpec { lateness_ms: 5, ..WindowSpec::new(kind) }, 4096);
     task.advance(20);
@@ -197,7 +197,7 @@ fn a_million_late_records_are_told_apart_and_counted() {
         [("millstream.late.reason".to_owned(), "watermark 20, window end 10, lateness 5".to_owned())]
     );
     let main: Vec<_> = outcome.emitted.iter().filter(|emission| emission.output == 0).collect();
-    assert_eq!(main[0].value, r#"{"user":"a","window_start":10,"window_end":20,"ids":"2"}"#);
+    assert_eq!(main[0].value, "[10, 20) 2");
 }
 
 #[test]

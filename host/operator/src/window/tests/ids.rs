@@ -7,6 +7,7 @@ use millstream_types::BytesColumn;
 use crate::{
     OperatorError, RecordFailure,
     aggregate::{Added, Additions, Aggregation, AggregationFactory, Panes},
+    window::{Window, WindowContents},
 };
 
 /// The value of a record that fails.
@@ -20,17 +21,17 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn factory(sorted: bool) -> Arc<dyn AggregationFactory> {
-        Arc::new(Self { sorted })
+    pub(super) fn contents(sorted: bool) -> WindowContents {
+        WindowContents::Aggregated(Arc::new(Self { sorted }))
     }
 
-    /// The members that the result has of these values.
-    pub(super) fn members<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> String {
+    /// The result of a window with these values.
+    pub(super) fn result<'a>(&self, window: Window, ids: impl IntoIterator<Item = &'a str>) -> String {
         let mut ids: Vec<&str> = ids.into_iter().collect();
         if self.sorted {
             ids.sort_by_key(|id| (id.len(), *id));
         }
-        format!("\"ids\":\"{}\"}}", ids.join(" "))
+        format!("[{}, {}) {}", window.start_ms, window.end_ms, ids.join(" "))
     }
 }
 
@@ -79,10 +80,11 @@ impl Aggregation for Ids {
 
     fn results(&mut self, accumulators: &BytesColumn, panes: &Panes<'_>) -> Result<BytesColumn, OperatorError> {
         assert!(panes.keys.len() == accumulators.len() && panes.starts.len() == panes.ends.len());
-        let result = |list: Option<&[u8]>| {
+        let result = |(at, list): (usize, Option<&[u8]>)| {
             let text = String::from_utf8_lossy(list.expect("an accumulator")).into_owned();
-            Some(format!("{{{}", self.members(text.split_whitespace())))
+            let window = Window { start_ms: panes.starts[at], end_ms: panes.ends[at] };
+            Some(self.result(window, text.split_whitespace()))
         };
-        Ok(accumulators.iter().map(result).collect())
+        Ok(accumulators.iter().enumerate().map(result).collect())
     }
 }

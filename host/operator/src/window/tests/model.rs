@@ -3,11 +3,8 @@
 use millstream_types::RecordBatch;
 use proptest::prelude::*;
 
-use super::ids::{BAD, Ids};
-use crate::{
-    testing::{Emission, TestTask, batch},
-    window::Window,
-};
+use super::ids::BAD;
+use crate::testing::{Emission, TestTask, batch};
 
 /// A record of a history.
 #[derive(Clone, Debug)]
@@ -100,6 +97,15 @@ pub(super) trait Model {
 
 /// Runs a history on a task and a model, and compares what they emit after each step.
 pub(super) fn compare(task: &mut TestTask, model: &mut dyn Model, steps: &[Step]) {
+    compare_by(task, model, steps, |_| {});
+}
+
+/// As [`compare`], whatever the order within a step.
+pub(super) fn compare_sorted(task: &mut TestTask, model: &mut dyn Model, steps: &[Step]) {
+    compare_by(task, model, steps, |emitted| emitted.sort());
+}
+
+fn compare_by(task: &mut TestTask, model: &mut dyn Model, steps: &[Step], order: fn(&mut Vec<Emission>)) {
     let mut ids = 0;
     let mut number = |arrivals: &[Arrival]| -> Vec<(Arrival, String)> {
         let numbered = arrivals.iter().map(|arrival| {
@@ -110,7 +116,7 @@ pub(super) fn compare(task: &mut TestTask, model: &mut dyn Model, steps: &[Step]
     };
     for (at, step) in steps.iter().enumerate() {
         let (watermark_ms, now_ms) = (task.watermark_ms(), task.now_ms());
-        let (found, expected) = match step {
+        let (mut found, mut expected) = match step {
             Step::Batch(arrivals) => {
                 let numbered = number(arrivals);
                 let outcome = task.process(&records(&numbered));
@@ -144,21 +150,14 @@ pub(super) fn compare(task: &mut TestTask, model: &mut dyn Model, steps: &[Step]
                 continue;
             }
         };
+        order(&mut found);
+        order(&mut expected);
         assert_eq!(found, expected, "at step {at}, {step:?}, watermark {watermark_ms}");
     }
 }
 
 fn records(numbered: &[(Arrival, String)]) -> RecordBatch {
     batch(numbered.iter().map(|(arrival, id)| (&arrival.key, arrival.timestamp_ms, id)))
-}
-
-/// The text of a result.
-pub(super) fn result<'a>(key: &str, window: Window, ids: impl IntoIterator<Item = &'a str>, sorted: bool) -> String {
-    let bounds = match window == Window::GLOBAL {
-        true => String::new(),
-        false => format!("\"window_start\":{},\"window_end\":{},", window.start_ms, window.end_ms),
-    };
-    format!("{{\"user\":\"{key}\",{bounds}{}", Ids { sorted }.members(ids))
 }
 
 /// What is emitted of a late record.

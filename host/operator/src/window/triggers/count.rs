@@ -1,0 +1,59 @@
+//! With every so many records.
+
+use super::Answer;
+use crate::{
+    OperatorError,
+    timer::TimeDomain,
+    window::{Elements, Trigger, TriggerPanes, Verdict, Verdicts, Window},
+};
+
+/// Fires with every `limit` records of a pane. Its state is how many there were since it fired last.
+pub(super) struct Count {
+    pub(super) limit: u64,
+    /// Only before the end of the window.
+    pub(super) early: bool,
+}
+
+impl Trigger for Count {
+    fn on_elements(&mut self, panes: &TriggerPanes<'_>, elements: &Elements<'_>) -> Result<Verdicts, OperatorError> {
+        let mut answer = Answer::of(panes);
+        for &pane in elements.panes {
+            let at = pane as usize;
+            let ended = panes.windows.get(at).is_some_and(|window| window.last_ms() <= panes.watermark_ms);
+            let mut verdict = Verdict::Continue;
+            if let Some(state) = answer.states.get_mut(at)
+                && !(self.early && ended)
+            {
+                let count = state.map_or(0, u64::from_le_bytes) + 1;
+                let fires = count >= self.limit;
+                *state = (!fires).then(|| count.to_le_bytes());
+                verdict = if fires { Verdict::Fire } else { Verdict::Continue };
+            }
+            answer.verdicts.push(verdict);
+        }
+        Ok(answer.into_verdicts())
+    }
+
+    fn on_time(&mut self, panes: &TriggerPanes<'_>, _: TimeDomain, _: &[i64]) -> Result<Verdicts, OperatorError> {
+        let mut answer = Answer::of(panes);
+        answer.verdicts = vec![Verdict::Continue; panes.windows.len()];
+        Ok(answer.into_verdicts())
+    }
+
+    /// What the panes had is counted together; the next record fires if it is enough.
+    fn on_merge(
+        &mut self,
+        panes: &TriggerPanes<'_>,
+        groups: &[u32],
+        merged: &[Window],
+    ) -> Result<Verdicts, OperatorError> {
+        let mut answer = Answer::empty(merged.len());
+        for (state, &group) in panes.states.iter().zip(groups) {
+            let count = state.and_then(<[u8]>::first_chunk).map(|count| u64::from_le_bytes(*count));
+            if let (Some(count), Some(sum)) = (count, answer.states.get_mut(group as usize)) {
+                *sum = Some((sum.map_or(0, u64::from_le_bytes).saturating_add(count)).to_le_bytes());
+            }
+        }
+        Ok(answer.into_verdicts())
+    }
+}
