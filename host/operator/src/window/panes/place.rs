@@ -90,7 +90,6 @@ impl Panes {
     }
 
     /// The pane that a window and all that it touches become; `None`: it would be over.
-    #[expect(clippy::type_complexity, reason = "a pane, none, or records that failed")]
     fn merging_pane_of(
         &mut self,
         work: &mut Work<'_>,

@@ -118,6 +118,7 @@ impl Moments {
     }
 
     /// Visits pages of the moments of a key from `first_ms` to `last_ms`, both included, and their accumulators.
+    #[expect(clippy::type_complexity, reason = "a page of points: their times and accumulators")]
     pub(super) fn visit<E: From<StateError>>(
         &self,
         state: &mut TaskState,
