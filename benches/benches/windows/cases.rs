@@ -8,7 +8,7 @@ use millstream_operator::{
     OperatorFactory,
     aggregate::AggregatesFactory,
     rolling::{RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms, rolling},
-    window::{SessionGap, WindowKind, WindowSpec, window},
+    window::{SessionGap, WindowContents, WindowKind, WindowSpec, window},
 };
 
 const SECOND: i64 = 1000;
@@ -39,7 +39,7 @@ fn aggregates() -> Result<Arc<AggregatesFactory>> {
 }
 
 fn windows(kind: WindowKind) -> Result<Arc<dyn OperatorFactory>> {
-    Ok(window(Some("user"), WindowSpec::new(kind), aggregates()?)?)
+    Ok(window(WindowSpec::new(kind), WindowContents::Aggregated(aggregates()?))?)
 }
 
 fn features(sizes: &[(&str, i64)]) -> Result<Arc<dyn OperatorFactory>> {
