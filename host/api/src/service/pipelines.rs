@@ -92,8 +92,8 @@ impl Server {
             };
             return Err(Problem::new(ProblemKind::PipelineRunning, detail));
         }
-        let operators =
-            spec.steps.iter().filter_map(|step| Some((step.name.clone(), step.operator.clone()?))).collect();
+        let used = spec.used_operators();
+        let operators = used.iter().map(|(path, operator)| (user_of(path).to_owned(), (*operator).clone())).collect();
         let document = SpecDocument { text: text.into(), format, operators };
         let outcome = self.registry.apply_pipeline(name, document, expected_generation).await?;
         tracing::info!(pipeline = %name, generation = outcome.generation(), "applied pipeline");
@@ -170,6 +170,13 @@ impl Server {
             operators: operators_in_force(record),
         }
     }
+}
+
+/// What the registry calls the user of an operator that is named at `path`: the step, which can be swapped, or the
+/// part of the file, which keeps the operator from being deleted.
+fn user_of(path: &str) -> &str {
+    let step = path.strip_prefix("steps.").and_then(|rest| rest.strip_suffix(".operator"));
+    step.filter(|step| !step.contains('.')).unwrap_or(path)
 }
 
 fn invalid(errors: SpecErrors) -> Problem {
