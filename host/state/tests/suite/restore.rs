@@ -7,7 +7,8 @@ use millstream_types::BytesColumn;
 
 use super::{column, handle, rows};
 
-const KEYS: u64 = 20_000;
+/// Few enough that what is gathered at a time has each of them several times.
+const KEYS: u64 = 2_000;
 
 /// Keys, values and the position after them.
 type Delta = (BytesColumn, BytesColumn, i64);
