@@ -29,6 +29,11 @@ impl Window {
         if self.ends() { self.end_ms.saturating_sub(1) } else { i64::MAX }
     }
 
+    /// Whether it is complete at `watermark_ms`: one without an end never is.
+    pub(super) fn is_complete(self, watermark_ms: i64) -> bool {
+        self.ends() && self.last_ms() <= watermark_ms
+    }
+
     /// The watermark with which it is forgotten; `None`: it is never.
     pub(super) fn expiry_ms(self, lateness_ms: i64) -> Option<i64> {
         self.ends().then(|| self.last_ms().saturating_add(lateness_ms))

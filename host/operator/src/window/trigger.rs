@@ -38,7 +38,7 @@ impl Verdict {
 pub struct TriggerPanes<'a> {
     /// Their keys, never null.
     pub keys: &'a BytesColumn,
-    /// Their windows.
+    /// Their windows; with elements, those after the last of them.
     pub windows: &'a [Window],
     /// What the trigger said last to remember of each; null: it has not been asked before.
     pub states: &'a BytesColumn,
@@ -61,6 +61,8 @@ pub struct Elements<'a> {
     pub rows: &'a [u32],
     /// The index of the pane of each.
     pub panes: &'a [u32],
+    /// The window that the pane has with each: records of the same batch may let a session grow after it.
+    pub windows: &'a [Window],
 }
 
 /// A trigger's answer.

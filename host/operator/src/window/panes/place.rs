@@ -152,17 +152,18 @@ impl Panes {
         let Some(trigger) = &mut self.trigger else { return Ok(Vec::new()) };
         let mut asked = Asked::default();
         let mut rows = Vec::new();
-        let mut indices = Vec::new();
+        let (mut indices, mut windows) = (Vec::new(), Vec::new());
         for event in events.iter().skip(from) {
-            if let Event::Record { row, pane, .. } = event {
+            if let Event::Record { row, pane, window, .. } = event {
                 rows.push(*row);
+                windows.push(*window);
                 indices.push(asked.add(work, *pane));
             }
         }
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let elements = Elements { batch: input.batch, rows: &rows, panes: &indices };
+        let elements = Elements { batch: input.batch, rows: &rows, panes: &indices, windows: &windows };
         let clocks = (input.now_ms, input.watermark_ms);
         let answer = trigger.on_elements(&asked.panes(clocks), &elements)?;
         if !answer.failures.is_empty() {

@@ -158,7 +158,7 @@ impl Panes {
             if live.is_gone || self.policy.count.is_some() {
                 continue;
             }
-            live.ended = live.window.ends() && live.window.last_ms() <= watermark_ms;
+            live.ended = live.window.is_complete(watermark_ms);
             let late = self.policy.fires_at_end && live.ended && self.policy.late == LateFiring::OnUpdate;
             let (Some(row), true) = (live.last_row, live.changed) else { continue };
             if self.policy.emit == Emit::OnUpdate || late {

@@ -199,7 +199,7 @@ impl Panes {
     fn end(&self, work: &mut Work<'_>, time: i64, pane: u32, has_fired: bool, course: &mut Course) {
         let Some(live) = work.panes.get_mut(pane as usize) else { return };
         let window = live.window;
-        let ends_now = !live.ended && window.ends() && window.last_ms() <= time;
+        let ends_now = !live.ended && window.is_complete(time);
         if ends_now {
             live.ended = true;
             if self.policy.fires_at_end && !has_fired {

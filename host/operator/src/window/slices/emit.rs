@@ -52,7 +52,7 @@ impl Slices {
             let key = input.groups.keys.get(pane.group as usize).unwrap_or_default();
             fired.push(pane.row, key, window, window.last_ms());
             found.push(accumulator);
-            late |= window.last_ms() <= watermark_ms;
+            late |= window.is_complete(watermark_ms);
         }
         let results = fired.results(&mut *self.aggregation, &found)?;
         Ok((fired.into_output(results), late))
@@ -80,7 +80,7 @@ impl Slices {
         let first = first_where(&slice.windows, |index| !self.is_expired(window(index), watermark_ms));
         let end = match self.emit {
             Emit::OnUpdate => None,
-            Emit::OnClose => first_where(&slice.windows, |index| window(index).last_ms() > watermark_ms),
+            Emit::OnClose => first_where(&slice.windows, |index| !window(index).is_complete(watermark_ms)),
         };
         first.unwrap_or(after)..end.unwrap_or(after)
     }

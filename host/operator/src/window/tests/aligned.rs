@@ -72,7 +72,7 @@ impl Model for Aligned {
             }
             self.accepted.push((arrival.clone(), id.clone()));
             for window in open {
-                if self.spec.emit == Emit::OnUpdate || window.last_ms() <= watermark_ms {
+                if self.spec.emit == Emit::OnUpdate || (window.end_ms < i64::MAX && window.last_ms() <= watermark_ms) {
                     fired.retain(|(_, other, key)| (*other, key) != (window, &arrival.key));
                     fired.push((row, window, arrival.key.clone()));
                 }

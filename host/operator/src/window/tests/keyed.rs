@@ -222,7 +222,7 @@ impl Keyed {
 
     /// What a trigger makes of a record that has come.
     fn trigger(&mut self, at: usize, timestamp_ms: i64, watermark_ms: i64) -> bool {
-        let ended = self.panes[at].window.last_ms() <= watermark_ms;
+        let ended = self.panes[at].window.is_complete(watermark_ms);
         let (interval, now_ms) = (self.interval(), self.now_ms);
         if let Some((domain, every, _)) = interval
             && !ended
@@ -381,7 +381,7 @@ impl Model for Keyed {
                 continue;
             }
             let window = self.panes[at].window;
-            let over = window.last_ms() <= watermark_ms;
+            let over = window.is_complete(watermark_ms);
             self.panes[at].time = match continuous && !over {
                 true => self.interval_end(every, TimeDomain::Processing, to_ms, window),
                 false => i64::MAX,

@@ -17,9 +17,9 @@ pub(super) struct Count {
 impl Trigger for Count {
     fn on_elements(&mut self, panes: &TriggerPanes<'_>, elements: &Elements<'_>) -> Result<Verdicts, OperatorError> {
         let mut answer = Answer::of(panes);
-        for &pane in elements.panes {
+        for (&pane, window) in elements.panes.iter().zip(elements.windows) {
             let at = pane as usize;
-            let ended = panes.windows.get(at).is_some_and(|window| window.last_ms() <= panes.watermark_ms);
+            let ended = window.is_complete(panes.watermark_ms);
             let mut verdict = Verdict::Continue;
             if let Some(state) = answer.states.get_mut(at)
                 && !(self.early && ended)

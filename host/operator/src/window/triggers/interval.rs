@@ -46,9 +46,8 @@ impl Trigger for Interval {
         let mut answer = Answer::of(panes);
         answer.verdicts = vec![Verdict::Continue; elements.rows.len()];
         let now_ms = self.now_ms(panes);
-        for (&row, &pane) in elements.rows.iter().zip(elements.panes) {
-            let Some(&window) = panes.windows.get(pane as usize) else { continue };
-            if window.last_ms() <= panes.watermark_ms {
+        for ((&row, &pane), &window) in elements.rows.iter().zip(elements.panes).zip(elements.windows) {
+            if window.is_complete(panes.watermark_ms) {
                 continue;
             }
             let after_ms = match self.domain {
@@ -68,7 +67,7 @@ impl Trigger for Interval {
         answer.verdicts = vec![Verdict::Fire; panes.windows.len()];
         let now_ms = self.now_ms(panes);
         for (at, (&window, &time)) in panes.windows.iter().zip(times).enumerate() {
-            let over = self.domain == TimeDomain::Processing && window.last_ms() <= panes.watermark_ms;
+            let over = self.domain == TimeDomain::Processing && window.is_complete(panes.watermark_ms);
             if let Some(verdict) = answer.verdicts.get_mut(at).filter(|_| over) {
                 *verdict = Verdict::Continue;
             }
