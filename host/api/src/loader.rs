@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream_operator::{OperatorDescription, OperatorFactory};
+use millstream_operator::{OperatorDescription, OperatorFactory, Parts};
 use millstream_types::{Digest, OperatorRef};
 
 /// Every reason why a component is not a plugin; at least one.
@@ -20,7 +20,7 @@ pub trait PluginLoader: Send + Sync {
 }
 
 /// A compiled component.
-pub trait LoadedPlugin: Send + Sync {
+pub trait LoadedPlugin: Parts {
     /// The digest of its bytes.
     fn digest(&self) -> Digest;
 
@@ -36,6 +36,6 @@ pub trait LoadedPlugin: Send + Sync {
     /// The operator with one step's configuration (JSON text), configured once as a trial.
     ///
     /// # Errors
-    /// Why it does not take the configuration.
+    /// That it is none, or why it does not take the configuration.
     fn factory(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn OperatorFactory>, String>;
 }

@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::Result;
 use millstream_api::{LoadedPlugin, PluginLoader, Refusal};
-use millstream_operator::{OperatorDescription, OperatorFactory};
+use millstream_operator::{
+    OperatorDescription, OperatorFactory, Parts,
+    aggregate::AggregationFactory,
+    watermark::WatermarkGeneratorFactory,
+    window::{TriggerFactory, WindowAssignerFactory, WindowFunctionFactory},
+};
 use millstream_pipeline::{OperatorCatalog, PipelineSpec};
 use millstream_runtime::OperatorResolver;
 use millstream_types::{Digest, OperatorRef};
@@ -50,7 +55,7 @@ impl LoadedPlugin for Component {
     }
 
     fn world(&self) -> &str {
-        self.plugin.world()
+        self.plugin.world().name()
     }
 
     fn imports(&self) -> Vec<String> {
@@ -62,6 +67,32 @@ impl LoadedPlugin for Component {
     }
 }
 
+impl Parts for Component {
+    fn aggregation(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn AggregationFactory>, String> {
+        self.plugin.aggregation(operator, config, self.limits.clone()).map_err(|error| error.to_string())
+    }
+
+    fn window_function(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn WindowFunctionFactory>, String> {
+        self.plugin.window_function(operator, config, self.limits.clone()).map_err(|error| error.to_string())
+    }
+
+    fn window_assigner(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn WindowAssignerFactory>, String> {
+        self.plugin.window_assigner(operator, config, self.limits.clone()).map_err(|error| error.to_string())
+    }
+
+    fn trigger(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn TriggerFactory>, String> {
+        self.plugin.trigger(operator, config, self.limits.clone()).map_err(|error| error.to_string())
+    }
+
+    fn watermark_generator(
+        &self,
+        operator: OperatorRef,
+        config: String,
+    ) -> Result<Arc<dyn WatermarkGeneratorFactory>, String> {
+        self.plugin.watermark_generator(operator, config, self.limits.clone()).map_err(|error| error.to_string())
+    }
+}
+
 /// The operators of one pipeline, loaded.
 #[derive(Default)]
 pub(crate) struct Operators(BTreeMap<OperatorRef, Arc<dyn LoadedPlugin>>);
@@ -69,6 +100,10 @@ pub(crate) struct Operators(BTreeMap<OperatorRef, Arc<dyn LoadedPlugin>>);
 impl Operators {
     pub(crate) fn insert(&mut self, operator: OperatorRef, plugin: Arc<dyn LoadedPlugin>) {
         self.0.insert(operator, plugin);
+    }
+
+    fn find(&self, operator: &OperatorRef) -> Result<&Arc<dyn LoadedPlugin>, String> {
+        self.0.get(operator).ok_or_else(|| format!("{operator} is not registered"))
     }
 }
 
@@ -80,8 +115,11 @@ impl OperatorCatalog for Operators {
 
 impl OperatorResolver for Operators {
     fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String> {
-        let plugin = self.0.get(operator).ok_or_else(|| format!("{operator} is not registered"))?;
-        plugin.factory(operator.clone(), config.into())
+        self.find(operator)?.factory(operator.clone(), config.into())
+    }
+
+    fn parts(&self, operator: &OperatorRef) -> Result<Arc<dyn Parts>, String> {
+        Ok(self.find(operator)?.clone())
     }
 }
 

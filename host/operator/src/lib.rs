@@ -9,12 +9,15 @@ pub mod json_fields;
 pub mod rolling;
 
 mod operator;
+mod parts;
 #[cfg(test)]
 mod testing;
 pub mod timer;
+pub mod watermark;
 pub mod window;
 
 pub use operator::{
     FieldDeclaration, FieldType, GuestMetric, Operator, OperatorDescription, OperatorError, OperatorFactory,
     OutputBatch, ProcessInput, ProcessOutput, RecordFailure, StateChange, StateSlot,
 };
+pub use parts::Parts;

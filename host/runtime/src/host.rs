@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use millstream_connector::SinkHost;
 use millstream_log::Log;
-use millstream_operator::{
-    OperatorFactory,
-    aggregate::AggregationFactory,
-    window::{TriggerFactory, WindowAssignerFactory, WindowFunctionFactory},
-};
+use millstream_operator::{OperatorFactory, Parts};
 use millstream_protocol::{Probe, Rules};
 use millstream_state::{CacheBudget, StateBackends};
 use millstream_types::{Clock, OperatorRef};
@@ -23,40 +19,12 @@ pub trait OperatorResolver: Send + Sync {
     /// Why there is none: not registered, or it refused its configuration.
     fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String>;
 
-    /// An operator that aggregates windows, with one step's configuration.
+    /// A registered component that is a part of window steps or of sources.
     ///
     /// # Errors
-    /// Why there is none; always, where nothing finds operators of this kind.
-    fn aggregation(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn AggregationFactory>, String> {
-        let _ = config;
-        Err(format!("nothing here finds aggregators such as {operator}"))
-    }
-
-    /// An operator that takes all records of a window at once.
-    ///
-    /// # Errors
-    /// As [`Self::aggregation`].
-    fn window_function(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn WindowFunctionFactory>, String> {
-        let _ = config;
-        Err(format!("nothing here finds functions of windows such as {operator}"))
-    }
-
-    /// An operator that assigns windows.
-    ///
-    /// # Errors
-    /// As [`Self::aggregation`].
-    fn window_assigner(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn WindowAssignerFactory>, String> {
-        let _ = config;
-        Err(format!("nothing here finds window assigners such as {operator}"))
-    }
-
-    /// An operator that says when windows fire.
-    ///
-    /// # Errors
-    /// As [`Self::aggregation`].
-    fn trigger(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn TriggerFactory>, String> {
-        let _ = config;
-        Err(format!("nothing here finds triggers such as {operator}"))
+    /// Why there is none; always, where nothing finds such components.
+    fn parts(&self, operator: &OperatorRef) -> Result<Arc<dyn Parts>, String> {
+        Err(format!("nothing here finds parts of steps such as {operator}"))
     }
 }
 

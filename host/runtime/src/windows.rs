@@ -16,17 +16,20 @@ pub(crate) fn window(step: &WindowStep, resolver: &dyn OperatorResolver) -> Resu
     match &step.function {
         WindowFunction::Aggregates(_) => {}
         WindowFunction::Aggregator(custom) => {
-            parts.aggregator = Some(resolver.aggregation(&custom.operator, &custom.config)?);
+            parts.aggregator =
+                Some(resolver.parts(&custom.operator)?.aggregation(custom.operator.clone(), custom.config.clone())?);
         }
         WindowFunction::Process(custom) => {
-            parts.process = Some(resolver.window_function(&custom.operator, &custom.config)?);
+            parts.process = Some(
+                resolver.parts(&custom.operator)?.window_function(custom.operator.clone(), custom.config.clone())?,
+            );
         }
     }
     if let Some(custom) = step.assigner() {
-        parts.assigner = Some(resolver.window_assigner(&custom.operator, &custom.config)?);
+        parts.assigner = Some(resolver.parts(&custom.operator)?.window_assigner(custom.operator, custom.config)?);
     }
     if let Some(custom) = step.trigger() {
-        parts.trigger = Some(resolver.trigger(&custom.operator, &custom.config)?);
+        parts.trigger = Some(resolver.parts(&custom.operator)?.trigger(custom.operator, custom.config)?);
     }
     step.factory(parts)
 }

@@ -73,3 +73,9 @@ pub(crate) fn u32s(bytes: &[u8]) -> Option<Vec<u32>> {
     let (chunks, rest) = bytes.as_chunks::<4>();
     rest.is_empty().then(|| chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect())
 }
+
+/// Reads little-endian signed 64-bit integers; `None` where the bytes are not a whole number of them.
+pub(crate) fn i64s(bytes: &[u8]) -> Option<Vec<i64>> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    rest.is_empty().then(|| chunks.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect())
+}

@@ -48,6 +48,12 @@ fn state(declared: Declared) -> StateDeclaration {
     }
 }
 
+/// What speaks against the schema of a configuration.
+pub(crate) fn schema_refusal(schema: Option<&str>) -> Option<Refusal> {
+    let error = serde_json::from_str::<serde_json::Value>(schema?).err()?;
+    Some(Refusal::Contradiction(format!("its configuration schema is not JSON: {error}")))
+}
+
 /// Takes over a description, or says everything that is wrong with it.
 pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<Refusal>> {
     let mut reasons = Vec::new();
@@ -66,11 +72,7 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
             reasons.push(Refusal::Contradiction(format!("state `{name}` has a time to live of 0 ms")));
         }
     }
-    if let Some(schema) = &described.config_schema
-        && let Err(error) = serde_json::from_str::<serde_json::Value>(schema)
-    {
-        reasons.push(Refusal::Contradiction(format!("its configuration schema is not JSON: {error}")));
-    }
+    reasons.extend(schema_refusal(described.config_schema.as_deref()));
     if !described.reads.is_empty() || !described.writes.is_empty() {
         reasons.push(Refusal::Unsupported("typed fields (`reads` and `writes`)".into()));
     }

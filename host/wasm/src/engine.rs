@@ -10,7 +10,7 @@ use wasmtime::{
 };
 
 use crate::{
-    EngineConfig, Plugin, Refused, WasmError, cache::CodeCache, generated::Operator, guest::GuestData, ticker::Ticker,
+    EngineConfig, Plugin, Refused, WasmError, cache::CodeCache, generated::Contract, guest::GuestData, ticker::Ticker,
     validate, wasi,
 };
 
@@ -60,7 +60,7 @@ impl WasmHost {
         let refused = |error: wasmtime::Error| WasmError::Engine(format!("{error:#}"));
         let engine = engine(&config).map_err(refused)?;
         let mut linker = Linker::new(&engine);
-        Operator::add_to_linker::<_, HasSelf<GuestData>>(&mut linker, |data| data).map_err(refused)?;
+        Contract::add_to_linker::<_, HasSelf<GuestData>>(&mut linker, |data| data).map_err(refused)?;
         wasi::add_to_linker(&mut linker).map_err(refused)?;
         let ticker = Ticker::start(&engine, config.engine_epoch_interval)
             .map_err(|error| WasmError::Engine(error.to_string()))?;

@@ -52,6 +52,9 @@ pub enum Refusal {
     /// An export of the world is missing.
     #[error("it does not export `{0}`, which every operator must")]
     MissingExport(String),
+    /// It exports the interfaces of several worlds.
+    #[error("it exports {} where a component is of one world", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "))]
+    ManyWorlds(Vec<String>),
     /// It imports something that it is not granted.
     #[error("it imports `{0}`, which is not granted")]
     ImportNotGranted(String),

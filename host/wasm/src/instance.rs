@@ -9,11 +9,8 @@ use wasmtime::{Store, component::InstancePre};
 use crate::{
     Limits,
     engine::Shared,
+    exports::{Checked, Exports},
     failure,
-    generated::{
-        Operator,
-        exports::millstream::operator::processor::{BatchInput, BatchOutput, Description, FiredTimers},
-    },
     guest::{DeclaredState, GuestData},
     guest_log::{GuestLog, cut},
     interfaces::{BatchMetrics, MetricNames},
@@ -48,17 +45,26 @@ impl Identity {
     }
 }
 
-/// A running guest.
-pub(crate) struct Instance {
+/// When a call is made, and what it sees as random.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    /// Processing time, milliseconds.
+    pub(crate) now_ms: i64,
+    /// Seed of the randomness.
+    pub(crate) seed: u64,
+}
+
+/// A running guest that exports `E`.
+pub(crate) struct Instance<E> {
     host: Arc<Shared>,
     store: Store<GuestData>,
-    guest: Operator,
+    guest: E,
     limits: Limits,
     /// Memory over which the instance is to be replaced.
     recycle_bytes: usize,
 }
 
-impl Instance {
+impl<E: Exports> Instance<E> {
     /// Makes an instance. Nothing of the guest has run but its start functions.
     ///
     /// # Errors
@@ -79,7 +85,7 @@ impl Instance {
             Ok(instance) => instance,
             Err(error) => return Err(failure::of_call(&error, store.data_mut(), limits, limits.setup_deadline)),
         };
-        let guest = Operator::new(&mut store, &instance)
+        let guest = E::load(&mut store, &instance)
             .map_err(|error| OperatorError::Setup(format!("its exports are not the contract's: {error:#}")))?;
         let mut instance =
             Self { host: Arc::clone(host), store, guest, limits: limits.clone(), recycle_bytes: usize::MAX };
@@ -120,10 +126,11 @@ impl Instance {
         result.map_err(|error| failure::of_call(&error, self.store.data_mut(), &self.limits, deadline))
     }
 
-    pub(crate) fn describe(&mut self) -> Result<Description, OperatorError> {
+    /// Asks the guest what it is.
+    pub(crate) fn describe(&mut self) -> Result<Checked, OperatorError> {
         let deadline = self.limits.setup_deadline;
         self.begin_call(deadline);
-        let result = self.guest.millstream_operator_processor().call_describe(&mut self.store);
+        let result = self.guest.describe(&mut self.store);
         self.ended(result, deadline)
     }
 
@@ -131,7 +138,7 @@ impl Instance {
     pub(crate) fn configure(&mut self, config: &str) -> Result<(), OperatorError> {
         let deadline = self.limits.setup_deadline;
         self.begin_call(deadline);
-        let result = self.guest.millstream_operator_processor().call_configure(&mut self.store, config);
+        let result = self.guest.configure(&mut self.store, config);
         match self.ended(result, deadline) {
             Ok(Ok(())) => {
                 self.set_recycling();
@@ -142,45 +149,24 @@ impl Instance {
         }
     }
 
-    /// Processes a batch at `now_ms` with randomness from `seed`.
-    pub(crate) fn process(
+    /// Makes one call of a batch, timers, or windows.
+    pub(crate) fn call<R>(
         &mut self,
-        input: BatchInput<'_>,
-        now_ms: i64,
-        seed: u64,
-    ) -> Result<BatchOutput, OperatorError> {
-        let deadline = self.begin_batch(now_ms, seed);
-        let result = self.guest.millstream_operator_processor().call_process(&mut self.store, input);
-        answer(self.ended(result, deadline)?)
-    }
-
-    /// Hands over timers that fired, as [`Self::process`] does records.
-    pub(crate) fn on_timer(
-        &mut self,
-        timers: FiredTimers<'_>,
-        now_ms: i64,
-        seed: u64,
-    ) -> Result<BatchOutput, OperatorError> {
-        let deadline = self.begin_batch(now_ms, seed);
-        let result = self.guest.millstream_operator_processor().call_on_timer(&mut self.store, timers);
-        answer(self.ended(result, deadline)?)
-    }
-
-    fn begin_batch(&mut self, now_ms: i64, seed: u64) -> Duration {
+        moment: Moment,
+        call: impl FnOnce(&E, &mut Store<GuestData>) -> wasmtime::Result<Result<R, String>>,
+    ) -> Result<R, OperatorError> {
         let deadline = self.limits.batch_deadline;
         self.begin_call(deadline);
         let data = self.store.data_mut();
-        data.now_ms = now_ms;
-        data.random = Randomness::seeded(seed);
-        deadline
+        data.now_ms = moment.now_ms;
+        data.random = Randomness::seeded(moment.seed);
+        let result = call(&self.guest, &mut self.store);
+        let answer = self.ended(result, deadline)?;
+        answer.map_err(|reason| OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned()))
     }
 }
 
-fn answer(result: Result<BatchOutput, String>) -> Result<BatchOutput, OperatorError> {
-    result.map_err(|reason| OperatorError::Refused(cut(&reason, MESSAGE_BYTES).to_owned()))
-}
-
-impl Drop for Instance {
+impl<E> Drop for Instance<E> {
     fn drop(&mut self) {
         self.store.data().log.end_lines();
     }

@@ -10,57 +10,30 @@ use millstream_state::{KeyGroups, StateError};
 use millstream_types::BytesColumn;
 
 use crate::{
-    Limits, Plugin, columns, description,
+    columns,
     generated::{
         exports::millstream::operator::processor::{
-            BatchInput, BatchOutput, FiredTimers as GuestTimers, TimeDomain as GuestDomain,
+            BatchInput, BatchOutput, FiredTimers as GuestTimers, Guest, TimeDomain as GuestDomain,
         },
         millstream::operator::types::BytesColumnParam,
     },
-    instance::{Identity, Instance},
+    instance::{Instance, Moment},
     output::{self, Expected},
+    resident::Resident,
 };
 
-/// Runs a guest's batches. The instance behind it is replaced after a trap and when it has grown too large;
-/// state is in the host, so nothing is lost with it.
+/// Runs a guest's batches. State is in the host, so nothing is lost with an instance.
 pub(crate) struct WasmOperator {
-    plugin: Plugin,
-    identity: Identity,
-    config: Arc<str>,
-    limits: Arc<Limits>,
+    guest: Resident<Guest>,
     /// Indices of the prefetched states among the declared ones.
     prefetched: Vec<usize>,
-    instance: Option<Instance>,
 }
 
 impl WasmOperator {
-    pub(crate) fn new(
-        plugin: Plugin,
-        identity: Identity,
-        config: Arc<str>,
-        limits: Arc<Limits>,
-    ) -> Result<Self, OperatorError> {
-        let states = identity.states.iter().enumerate();
+    pub(crate) fn new(guest: Resident<Guest>) -> Self {
+        let states = guest.identity.states.iter().enumerate();
         let prefetched = states.filter(|(_, state)| state.declaration.prefetch).map(|(index, _)| index).collect();
-        let mut operator = Self { plugin, identity, config, limits, prefetched, instance: None };
-        operator.instance = Some(operator.start()?);
-        Ok(operator)
-    }
-
-    /// A described and configured instance.
-    fn start(&self) -> Result<Instance, OperatorError> {
-        let setup = |error: OperatorError| match error {
-            OperatorError::Setup(_) => error,
-            other => OperatorError::Setup(other.to_string()),
-        };
-        let mut instance =
-            Instance::new(self.plugin.host(), self.plugin.program(), &self.identity, &self.limits).map_err(setup)?;
-        let described = description::check(instance.describe().map_err(setup)?);
-        if described.as_ref() != Ok(self.plugin.description()) {
-            return Err(OperatorError::Setup("`describe` answers otherwise than when it was uploaded".into()));
-        }
-        instance.configure(&self.config)?;
-        Ok(instance)
+        Self { guest, prefetched }
     }
 
     fn prefetch(&self, groups: &KeyGroups, state: &mut StateSlot) -> Result<Vec<BytesColumn>, OperatorError> {
@@ -70,7 +43,7 @@ impl WasmOperator {
         let Some(task) = state.as_deref_mut() else {
             return Err(StateError::Misuse("no state was lent to a stateful operator".into()).into());
         };
-        let handles = self.prefetched.iter().filter_map(|&index| self.identity.states.get(index));
+        let handles = self.prefetched.iter().filter_map(|&index| self.guest.identity.states.get(index));
         handles.map(|state| Ok(task.get_groups(&state.handle, groups)?)).collect()
     }
 
@@ -80,13 +53,9 @@ impl WasmOperator {
         rows: usize,
         groups: &KeyGroups,
         state: &mut StateSlot,
-        call: impl FnOnce(&mut Instance, &Grouped<'_>) -> Result<BatchOutput, OperatorError>,
+        call: impl FnOnce(&mut Instance<Guest>, &Grouped<'_>) -> Result<BatchOutput, OperatorError>,
     ) -> Result<ProcessOutput, OperatorError> {
         let prefetched = self.prefetch(groups, state)?;
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.start()?,
-        };
         let is_grouped = !prefetched.is_empty();
         let no_keys = BytesColumn::default();
         let states: Vec<_> = prefetched.iter().map(columns::lower).collect();
@@ -95,31 +64,24 @@ impl WasmOperator {
             keys: columns::lower(if is_grouped { &groups.keys } else { &no_keys }),
             states: &states,
         };
-
-        instance.data_mut().state = state.take();
-        let result = call(&mut instance, &grouped);
-        *state = instance.data_mut().state.take();
-
-        let result = result.and_then(|output| {
-            let description = self.plugin.description();
-            let expected = Expected {
-                records: rows,
-                groups: if is_grouped { groups.len() } else { 0 },
-                outputs: description.outputs.len(),
-                timers: description.timers != TimerUse::None,
-                prefetched: &self.prefetched,
-                limits: &self.limits,
-            };
-            let mut output = output::check(output, &expected)?;
+        let description = self.guest.plugin.description().clone();
+        let limits = Arc::clone(&self.guest.limits);
+        let expected = Expected {
+            records: rows,
+            groups: if is_grouped { groups.len() } else { 0 },
+            outputs: description.outputs.len(),
+            timers: description.timers != TimerUse::None,
+            prefetched: &self.prefetched,
+            limits: &limits,
+        };
+        self.guest.call(true, |instance| {
+            instance.data_mut().state = state.take();
+            let result = call(instance, &grouped);
+            *state = instance.data_mut().state.take();
+            let mut output = output::check(result?, &expected)?;
             output.metrics = instance.data_mut().metrics.take();
             Ok(output)
-        });
-        // After `Refused` the instance is sound: the guest chose to answer so. Everything else ends it.
-        let sound = matches!(result, Ok(_) | Err(OperatorError::Refused(_)));
-        if sound && !instance.is_overgrown() {
-            self.instance = Some(instance);
-        }
-        result
+        })
     }
 }
 
@@ -140,7 +102,8 @@ impl Operator for WasmOperator {
                 states: grouped.states,
                 watermark: input.watermark_ms,
             };
-            instance.process(batch, input.now_ms, input.seed)
+            let moment = Moment { now_ms: input.now_ms, seed: input.seed };
+            instance.call(moment, |guest, store| guest.call_process(store, batch))
         })
     }
 
@@ -159,7 +122,8 @@ impl Operator for WasmOperator {
                 states: grouped.states,
                 watermark: timers.watermark_ms,
             };
-            instance.on_timer(fired, timers.now_ms, timers.seed)
+            let moment = Moment { now_ms: timers.now_ms, seed: timers.seed };
+            instance.call(moment, |guest, store| guest.call_on_timer(store, fired))
         })
     }
 }

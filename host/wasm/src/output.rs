@@ -7,10 +7,13 @@ use millstream_operator::{
 
 use crate::{
     Limits,
-    columns::{lift, lift_batch, u32s},
-    generated::exports::millstream::operator::processor::{
-        BatchOutput, FailureColumn, OutputBatch as GuestBatch, StateChange as GuestChange, TimeDomain as GuestDomain,
-        TimerChanges as GuestTimers,
+    columns::{i64s, lift, lift_batch, u32s},
+    generated::{
+        exports::millstream::operator::processor::{
+            BatchOutput, OutputBatch as GuestBatch, StateChange as GuestChange, TimeDomain as GuestDomain,
+            TimerChanges as GuestTimers,
+        },
+        millstream::operator::types::BytesColumnResult,
     },
     guest_log::cut,
 };
@@ -33,13 +36,14 @@ pub(crate) struct Expected<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-fn malformed<T>(what: impl std::fmt::Display) -> Result<T, OperatorError> {
+/// The error of an answer that is none.
+pub(crate) fn malformed<T>(what: impl std::fmt::Display) -> Result<T, OperatorError> {
     Err(OperatorError::Malformed(what.to_string()))
 }
 
 /// Checks everything of `output` and takes it over. Metrics are not part of it.
 pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<ProcessOutput, OperatorError> {
-    let failures = failures(output.failures, expected.records)?;
+    let failures = failures(&output.failures.records, output.failures.reasons, expected.records)?;
     let outputs = outputs(output.outputs, &failures, expected)?;
     let changes = changes(output.changes, expected)?;
     let timers = timers(output.timers, expected)?;
@@ -52,8 +56,13 @@ pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<Proc
     Ok(ProcessOutput { outputs, changes, timers, failures, ..ProcessOutput::default() })
 }
 
-fn failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>, OperatorError> {
-    let Some(indices) = u32s(&column.records) else { return malformed("broken indices of failed records") };
+/// Failed records of a batch of `records`: their indices, and the reasons.
+pub(crate) fn failures(
+    indices: &[u8],
+    reasons: BytesColumnResult,
+    records: usize,
+) -> Result<Vec<RecordFailure>, OperatorError> {
+    let Some(indices) = u32s(indices) else { return malformed("broken indices of failed records") };
     if !indices.is_sorted_by(|a, b| a < b) {
         return malformed("failed records that do not ascend");
     }
@@ -62,7 +71,7 @@ fn failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>,
     {
         return malformed(format_args!("a failure of record {last} in a batch of {records}"));
     }
-    let reasons = match lift(column.reasons, indices.len()) {
+    let reasons = match lift(reasons, indices.len()) {
         Ok(reasons) => reasons,
         Err(error) => return malformed(format_args!("broken reasons of failed records: {error}")),
     };
@@ -168,11 +177,9 @@ fn timers(changes: Vec<GuestTimers>, expected: &Expected<'_>) -> Result<Vec<Time
 }
 
 fn timer_changes(change: GuestTimers) -> Result<TimerChanges, OperatorError> {
-    let (times, rest) = change.times.as_chunks::<8>();
-    if !rest.is_empty() {
+    let Some(times) = i64s(&change.times) else {
         return malformed(format_args!("{} bytes of times of timers", change.times.len()));
-    }
-    let times: Vec<i64> = times.iter().map(|time| i64::from_le_bytes(*time)).collect();
+    };
     let column = |name: &str, column| match lift(column, times.len()) {
         Ok(column) if column.null_count() == 0 => Ok(column),
         Ok(_) => malformed(format_args!("timers with null {name}")),

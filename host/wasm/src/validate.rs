@@ -2,37 +2,30 @@
 
 use std::sync::Arc;
 
-use millstream_operator::{OperatorDescription, OperatorError};
+use millstream_operator::OperatorError;
 use wasmtime::{
     Engine,
     component::{Component, InstancePre, types::ComponentItem},
 };
 
 use crate::{
-    Refusal, Refused, description,
+    Refusal, Refused, World,
     engine::Shared,
+    exports::{Described, Exports},
+    generated::exports::millstream::{
+        operator::processor,
+        window::{aggregation, assignment, firing, watermarks, window_function},
+    },
     guest::GuestData,
     instance::{Identity, Instance},
     wasi,
 };
 
-/// The interface that an operator exports.
-const PROCESSOR: &str = "millstream:operator/processor@0.1.0";
-/// Its functions.
-const FUNCTIONS: [&str; 4] = ["describe", "configure", "process", "on-timer"];
-/// The interfaces of the contract that an operator may import.
-const GRANTED: [&str; 5] = [
-    "millstream:operator/types@0.1.0",
-    "millstream:operator/state@0.1.0",
-    "millstream:operator/log@0.1.0",
-    "millstream:operator/metrics@0.1.0",
-    "millstream:operator/clock@0.1.0",
-];
-
 /// A component that passed.
-pub(crate) struct Checked {
+pub(crate) struct Valid {
     pub(crate) program: InstancePre<GuestData>,
-    pub(crate) description: OperatorDescription,
+    pub(crate) world: World,
+    pub(crate) described: Described,
     pub(crate) imports: Vec<String>,
 }
 
@@ -61,53 +54,90 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Refuse
 }
 
 /// Checks imports and exports, then makes an instance and asks it to describe itself.
-pub(crate) fn check_component(host: &Arc<Shared>, component: &Component) -> Result<Checked, Refused> {
+pub(crate) fn check_component(host: &Arc<Shared>, component: &Component) -> Result<Valid, Refused> {
     let ty = component.component_type();
     let imports: Vec<String> = ty.imports(&host.engine).map(|(name, _)| name.to_owned()).collect();
-    let mut reasons: Vec<Refusal> =
-        imports.iter().filter(|name| !is_granted(name)).map(|name| Refusal::ImportNotGranted(name.clone())).collect();
-    check_exports(&host.engine, component, &mut reasons);
-    if !reasons.is_empty() {
-        return Err(Refused { reasons });
-    }
+    let mut reasons = Vec::new();
+    let world = world_of(&host.engine, component, &mut reasons);
+    let not_granted = imports.iter().filter(|name| !is_granted(world.unwrap_or(World::Operator), name));
+    reasons.splice(0..0, not_granted.map(|name| Refusal::ImportNotGranted(name.clone())));
+    let world = match world {
+        Some(world) if reasons.is_empty() => world,
+        _ => return Err(Refused { reasons }),
+    };
 
     let program = host.linker.instantiate_pre(component).map_err(|error| Refusal::WrongType(format!("{error:#}")))?;
+    let described = match world {
+        World::Operator => describe::<processor::Guest>(host, &program),
+        World::Aggregator => describe::<aggregation::Guest>(host, &program),
+        World::WindowAssigner => describe::<assignment::Guest>(host, &program),
+        World::Trigger => describe::<firing::Guest>(host, &program),
+        World::ProcessWindow => describe::<window_function::Guest>(host, &program),
+        World::WatermarkGenerator => describe::<watermarks::Guest>(host, &program),
+    };
+    Ok(Valid { program, world, described: described?, imports })
+}
+
+fn describe<E: Exports>(host: &Arc<Shared>, program: &InstancePre<GuestData>) -> Result<Described, Refused> {
     let limits = &host.config.validation;
     let identity = Identity::new("upload", "validation", &[], limits);
-    let mut instance = Instance::new(host, &program, &identity, limits).map_err(|error| match error {
+    let mut instance = Instance::<E>::new(host, program, &identity, limits).map_err(|error| match error {
         OperatorError::Setup(reason) => Refusal::WrongType(reason),
         other => Refusal::DoesNotInstantiate(other.to_string()),
     })?;
     let described = instance.describe().map_err(|error| Refusal::DescribeFailed(error.to_string()))?;
-    let description = description::check(described).map_err(|reasons| Refused { reasons })?;
-    Ok(Checked { program, description, imports })
+    described.map_err(|reasons| Refused { reasons })
 }
 
-fn is_granted(import: &str) -> bool {
-    if GRANTED.contains(&import) {
+fn is_granted(world: World, import: &str) -> bool {
+    if world.grants(import) {
         return true;
     }
     import.split_once('@').is_some_and(|(name, version)| version.starts_with("0.2.") && wasi::LINKED.contains(&name))
 }
 
-fn check_exports(engine: &Engine, component: &Component, reasons: &mut Vec<Refusal>) {
+/// The world that a component is of, by what it exports; `None` with a reason why it is of none.
+fn world_of(engine: &Engine, component: &Component, reasons: &mut Vec<Refusal>) -> Option<World> {
     let ty = component.component_type();
-    if let Some(export) = ty.get_export(engine, PROCESSOR) {
-        let ComponentItem::ComponentInstance(processor) = export.ty else {
-            reasons.push(Refusal::WrongType(format!("`{PROCESSOR}` is not an interface")));
-            return;
-        };
-        for function in FUNCTIONS {
-            let export = processor.get_export(engine, function);
-            if !export.is_some_and(|export| matches!(export.ty, ComponentItem::ComponentFunc(_))) {
-                reasons.push(Refusal::MissingExport(format!("{PROCESSOR}#{function}")));
-            }
+    let exported: Vec<World> =
+        World::ALL.into_iter().filter(|world| ty.get_export(engine, world.export()).is_some()).collect();
+    let world = match exported[..] {
+        [world] => world,
+        [] => {
+            let is_ours =
+                |name: &str| name.starts_with("millstream:operator/") || name.starts_with("millstream:window/");
+            let other = ty.exports(engine).map(|(name, _)| name).find(|name| is_ours(name));
+            reasons.push(match other {
+                Some(found) => {
+                    Refusal::WrongVersion { found: found.to_owned(), supported: supported(found).to_owned() }
+                }
+                None => Refusal::MissingExport(World::Operator.export().to_owned()),
+            });
+            return None;
         }
-        return;
+        _ => {
+            reasons.push(Refusal::ManyWorlds(exported.iter().map(|world| world.export().to_owned()).collect()));
+            return None;
+        }
+    };
+    let Some(ComponentItem::ComponentInstance(interface)) =
+        ty.get_export(engine, world.export()).map(|export| export.ty)
+    else {
+        reasons.push(Refusal::WrongType(format!("`{}` is not an interface", world.export())));
+        return None;
+    };
+    for function in world.functions() {
+        let export = interface.get_export(engine, function);
+        if !export.is_some_and(|export| matches!(export.ty, ComponentItem::ComponentFunc(_))) {
+            reasons.push(Refusal::MissingExport(format!("{}#{function}", world.export())));
+        }
     }
-    let other = ty.exports(engine).find(|(name, _)| name.starts_with("millstream:operator/"));
-    reasons.push(match other {
-        Some((found, _)) => Refusal::WrongVersion { found: found.to_owned(), supported: PROCESSOR.to_owned() },
-        None => Refusal::MissingExport(PROCESSOR.to_owned()),
-    });
+    Some(world)
+}
+
+/// What this host supports in the place of `found`, an interface of another version or name.
+fn supported(found: &str) -> &'static str {
+    let name = |interface: &str| interface.split_once('@').map_or(interface, |(name, _)| name).to_owned();
+    let same = World::ALL.into_iter().find(|world| name(world.export()) == name(found));
+    same.unwrap_or(World::Operator).export()
 }

@@ -6,7 +6,7 @@ mod support;
 
 use millstream_operator::{GuestMetric, OperatorError, RecordFailure};
 use millstream_types::{RecordBatch, RecordRef};
-use millstream_wasm::Limits;
+use millstream_wasm::{Limits, World};
 use support::{Harness, batch, factory, plugin, three, values};
 
 fn said(config: &str) -> Vec<String> {
@@ -17,7 +17,7 @@ fn said(config: &str) -> Vec<String> {
 #[test]
 fn a_plugin_tells_what_it_is() {
     let plugin = plugin("keyed-sum");
-    assert_eq!(plugin.world(), "operator");
+    assert_eq!(plugin.world(), World::Operator);
     assert_eq!(plugin.description().outputs, ["main"]);
     assert_eq!(plugin.description().states[0].name, "sum");
     assert!(plugin.size_bytes() > 10_000);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use millstream_checkpoint::{PluginMeta, PutOutcome, Refusal, Registry, RegistryError, digest_of};
-use millstream_operator::{OperatorDescription, OperatorFactory};
+use millstream_operator::{OperatorDescription, OperatorFactory, Parts};
 use millstream_pipeline::OperatorCatalog;
 use millstream_runtime::OperatorResolver;
 use millstream_types::OperatorRef;
@@ -53,6 +53,14 @@ impl Plugins {
         Ok(plugin)
     }
 
+    /// As [`Self::load`], on threads of the runtime and on threads that may block, never on those that serve HTTP.
+    fn find(&self, operator: &OperatorRef) -> Result<Arc<dyn LoadedPlugin>, String> {
+        match self.cached(operator) {
+            Some(plugin) => Ok(plugin),
+            None => self.runtime.block_on(self.load(operator)).map_err(|problem| problem.to_string()),
+        }
+    }
+
     /// Loads what is registered of `operators`. What is not registered is left to the planner, which knows where
     /// in the pipeline it is named.
     pub(super) async fn load_known(&self, operators: &[OperatorRef]) -> Result<(), Problem> {
@@ -73,13 +81,12 @@ impl OperatorCatalog for Plugins {
 }
 
 impl OperatorResolver for Plugins {
-    /// Called on threads of the runtime and on threads that may block, never on those that serve HTTP.
     fn resolve(&self, operator: &OperatorRef, config: &str) -> Result<Arc<dyn OperatorFactory>, String> {
-        let plugin = match self.cached(operator) {
-            Some(plugin) => plugin,
-            None => self.runtime.block_on(self.load(operator)).map_err(|problem| problem.to_string())?,
-        };
-        plugin.factory(operator.clone(), config.into())
+        self.find(operator)?.factory(operator.clone(), config.into())
+    }
+
+    fn parts(&self, operator: &OperatorRef) -> Result<Arc<dyn Parts>, String> {
+        Ok(self.find(operator)?)
     }
 }
 

@@ -11,7 +11,7 @@ use millstream_api::{Limits, LoadedPlugin, PluginLoader, Refusal, Server, Server
 use millstream_checkpoint::{Registry, digest_of};
 use millstream_log::memory::MemoryLog;
 use millstream_operator::{
-    Operator, OperatorDescription, OperatorError, OperatorFactory, OutputBatch, ProcessInput, ProcessOutput,
+    Operator, OperatorDescription, OperatorError, OperatorFactory, OutputBatch, Parts, ProcessInput, ProcessOutput,
     RecordFailure, StateSlot,
 };
 use millstream_state::{CacheBudget, MemoryBackends, StateDeclaration, StateKind};
@@ -74,6 +74,8 @@ struct Loaded {
     tag: String,
     description: OperatorDescription,
 }
+
+impl Parts for Loaded {}
 
 impl LoadedPlugin for Loaded {
     fn digest(&self) -> Digest {

@@ -7,7 +7,11 @@ mod state;
 
 pub(crate) use metrics::{BatchMetrics, MetricNames};
 
-use crate::{generated::millstream::operator::types, guest::GuestData};
+use crate::{
+    generated::millstream::{operator, window},
+    guest::GuestData,
+};
 
-// The interface has types and no functions.
-impl types::Host for GuestData {}
+// These interfaces have types and no functions.
+impl operator::types::Host for GuestData {}
+impl window::types::Host for GuestData {}
