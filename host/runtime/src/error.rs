@@ -17,6 +17,14 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The watermark generator of a source is not registered or refused its configuration.
+    #[error("source {source_name}: {reason}")]
+    Source {
+        /// The source.
+        source_name: String,
+        /// Why.
+        reason: String,
+    },
     /// A built-in step cannot be built.
     #[error("step {step}: {reason}")]
     Step {

@@ -1,6 +1,7 @@
 //! Event time of a task: how far its inputs are, how far its steps are, and what it tells the tasks behind its
 //! shuffles. See `docs/time.md` for what a watermark promises.
 
+mod generators;
 mod mark;
 mod reach;
 mod source;
@@ -8,11 +9,14 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+use millstream_operator::OperatorError;
 use millstream_pipeline::plan::{InputKind, StageInput};
-use millstream_types::UNKNOWN_WATERMARK;
+use millstream_types::{RecordBatch, UNKNOWN_WATERMARK};
 
+pub(crate) use generators::{GeneratorFactories, Generators, generators_of};
 pub(crate) use mark::Mark;
 pub(crate) use reach::StageReach;
+pub(crate) use source::Moment;
 use source::SourceClock;
 use upstream::UpstreamClock;
 pub(crate) use upstream::{Notice, take_notices};
@@ -61,7 +65,7 @@ impl TaskTime {
                 InputKind::Repartition { .. } => InputClock::Repartition(UpstreamClock::new(writers, restored)),
                 InputKind::Topic { watermarks, .. } | InputKind::Connector { watermarks, .. } => {
                     let at = restored.first().and_then(|notice| notice.watermark_ms).unwrap_or(UNKNOWN_WATERMARK);
-                    InputClock::Source(SourceClock::new(watermarks, at, now))
+                    InputClock::Source(SourceClock::new(&input.name, watermarks, at, now))
                 }
             }
         });
@@ -79,12 +83,37 @@ impl TaskTime {
     }
 
     /// Records came from a source.
-    pub(crate) fn observe(&mut self, input: usize, timestamps: &[i64], now: Duration) {
+    ///
+    /// # Errors
+    /// When its watermark generator failed.
+    pub(crate) fn observe(
+        &mut self,
+        input: usize,
+        records: &RecordBatch,
+        at: Moment,
+        generators: &mut Generators,
+    ) -> Result<(), OperatorError> {
         if let Some(InputClock::Source(clock)) = self.inputs.get_mut(input) {
             let before = clock.mark();
-            clock.observe(timestamps, now);
+            clock.observe(records, at, generators)?;
             self.moved |= clock.mark() != before;
         }
+        Ok(())
+    }
+
+    /// Tells watermark generators the time where they are to be told; on failure with the place of the input.
+    ///
+    /// # Errors
+    /// When one failed.
+    pub(crate) fn tick(&mut self, at: Moment, generators: &mut Generators) -> Result<(), (usize, OperatorError)> {
+        for (input, clock) in self.inputs.iter_mut().enumerate() {
+            if let InputClock::Source(clock) = clock {
+                let before = clock.mark();
+                clock.tick(at, generators).map_err(|error| (input, error))?;
+                self.moved |= clock.mark() != before;
+            }
+        }
+        Ok(())
     }
 
     /// The watermark of a source is `watermark_ms` at least, whatever its records say.

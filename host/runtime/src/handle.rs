@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Host, PipelineState, PipelineStatus, StartError, SwapError, SwapReport,
+    event_time::generators_of,
     shared::Shared,
     status::{CommitStatus, StepStatus, WorkerStatus},
     supervisor, swap,
@@ -32,7 +33,8 @@ pub struct StartOptions {
 pub fn start(plan: Plan, host: Host, options: StartOptions) -> Result<PipelineHandle, StartError> {
     let versions = versions_of(&plan, &host)?;
     let name = plan.pipeline.to_string();
-    let shared = Arc::new(Shared::new(host, plan, versions));
+    let generators = generators_of(&plan, host.operators.as_ref())?;
+    let shared = Arc::new(Shared::new(host, plan, versions).with_generators(generators));
     let supervised = shared.clone();
     let supervisor = thread::Builder::new()
         .name(name)

@@ -58,3 +58,4 @@ pub use status::{
 };
 pub use stepped::{StateContent, SteppedWorker};
 pub use swap::SwapError;
+pub use version::factory_of;

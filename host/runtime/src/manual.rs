@@ -9,7 +9,9 @@ use millstream_operator::OperatorFactory;
 use millstream_pipeline::plan::Plan;
 
 use crate::{
-    Failure, Host, PipelineState, StandbyStatus, StartError, StartOptions, SwapError, handle,
+    Failure, Host, PipelineState, StandbyStatus, StartError, StartOptions, SwapError,
+    event_time::generators_of,
+    handle,
     shared::Shared,
     standby::{self, Standbys},
     supervisor, swap,
@@ -38,7 +40,8 @@ impl ManualPipeline {
     /// When an operator cannot be made, or a topic is missing or does not fit.
     pub fn new(plan: Plan, host: Host, workers: usize) -> Result<Self, StartError> {
         let versions = handle::versions_of(&plan, &host)?;
-        let shared = Arc::new(Shared::new(host, plan, versions));
+        let generators = generators_of(&plan, host.operators.as_ref())?;
+        let shared = Arc::new(Shared::new(host, plan, versions).with_generators(generators));
         let topology = Topology::resolve(shared.plan.clone(), &shared.host)
             .map_err(|failure| StartError::Topology(failure.reason))?;
         shared.prepare_heartbeats(workers);

@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
     Host, PipelineState, RestoreProgress, StandbyStatus, TaskStatus,
+    event_time::GeneratorFactories,
     gathering::Gathering,
     metrics::{PipelineMetrics, StepMetrics},
     standby::Slots,
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) steps: BTreeMap<StepId, StepMetrics>,
     /// The version of each step that should run; a worker that starts takes it from here.
     pub(crate) versions: RwLock<BTreeMap<StepId, Arc<StepVersion>>>,
+    /// The watermark generators of sources, where these are read.
+    pub(crate) generators: GeneratorFactories,
     /// What the tasks of this host found stored for each step, states that are no longer declared included.
     pub(crate) stored_states: Mutex<BTreeMap<String, Vec<StateRecord>>>,
     pub(crate) workers: Mutex<BTreeMap<usize, WorkerEntry>>,
@@ -91,6 +94,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Of a pipeline whose sources are read.
+    pub(crate) fn with_generators(self, generators: GeneratorFactories) -> Self {
+        Self { generators, ..self }
+    }
+
     pub(crate) fn new(host: Host, plan: Plan, versions: BTreeMap<StepId, Arc<StepVersion>>) -> Self {
         let started = host.clock.monotonic();
         Self {
@@ -99,6 +107,7 @@ impl Shared {
             metrics: PipelineMetrics::default(),
             steps: versions.keys().map(|&id| (id, StepMetrics::default())).collect(),
             versions: RwLock::new(versions),
+            generators: GeneratorFactories::new(),
             stored_states: Mutex::default(),
             workers: Mutex::default(),
             tasks: Mutex::default(),

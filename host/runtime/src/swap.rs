@@ -9,11 +9,12 @@ use std::{
 };
 
 use millstream_operator::OperatorFactory;
-use millstream_pipeline::plan::{PlannedStep, StageIndex, StepLogic};
+use millstream_pipeline::plan::{PlannedStep, StageIndex, StepLogic, WindowFunction};
 
 use crate::{
     Failure, PipelineState, SwapReport,
     chain::Instance,
+    definition,
     shared::{Control, Shared, SwapDone, SwapOrder},
     version::{StepId, StepVersion, incompatibilities},
     worker::Worker,
@@ -73,8 +74,9 @@ fn find<'a>(shared: &'a Shared, step: &str) -> Result<(StepId, &'a PlannedStep),
             known: steps().map(|(_, planned)| planned.name.as_str()).collect::<Vec<_>>().join(", "),
         });
     };
-    match planned.logic {
+    match &planned.logic {
         StepLogic::Operator { .. } => Ok((id, planned)),
+        StepLogic::Window(window) if !matches!(window.function, WindowFunction::Aggregates(_)) => Ok((id, planned)),
         _ => Err(SwapError::BuiltIn(step.into())),
     }
 }
@@ -89,6 +91,8 @@ pub(crate) fn check(
     let version = Arc::new(StepVersion::new(planned, factory));
     let stored = shared.stored_states.lock().get(step).cloned().unwrap_or_default();
     let mut reasons = incompatibilities(&stored, version.factory.description());
+    let before = shared.versions.read().get(&id).and_then(|before| before.factory.definition().map(str::to_owned));
+    reasons.extend(definition::changes(before.as_deref(), version.factory.definition()));
     let outputs = &version.factory.description().outputs;
     for output in &planned.outputs {
         if !output.targets.is_empty() && !outputs.contains(&output.name) {

@@ -32,12 +32,17 @@ impl Worker {
         if self.topology.reach.is_empty() && !self.has_timers() {
             return Ok(());
         }
-        let now = self.shared.now();
+        let at = self.moment();
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in ids {
             // A source that is not read for now is not idle.
             if let Some(task) = self.tasks.get_mut(&id).filter(|_| !self.shared.between_stages_only) {
-                task.time.look_for_idle(now);
+                task.time.tick(at, &mut self.generators).map_err(|(input, error)| {
+                    let partition = task.inputs.get(input).map(|input| input.partition.to_string());
+                    let partition = partition.unwrap_or_default();
+                    Failure::from(error).context(format_args!("the watermark generator of {partition}, told the time"))
+                })?;
+                task.time.look_for_idle(at.now);
             }
             self.advance_time(id)?;
             for step in self.timed_steps(id) {

@@ -27,18 +27,7 @@ pub(crate) struct StepVersion {
 impl StepVersion {
     /// A planned step with the logic that it starts with.
     pub(crate) fn of_plan(step: &PlannedStep, resolver: &dyn OperatorResolver) -> Result<Self, StartError> {
-        let refused = |reason: String| StartError::Step { step: step.name.clone(), reason };
-        let factory = match &step.logic {
-            StepLogic::Operator { operator, config } => resolver
-                .resolve(operator, config)
-                .map_err(|reason| StartError::Operator { step: step.name.clone(), reason })?,
-            StepLogic::Filter(expression) => builtin::filter(expression).map_err(|error| refused(error.to_string()))?,
-            StepLogic::Map(fields) => builtin::map(&fields.0).map_err(|error| refused(error.to_string()))?,
-            StepLogic::Window(window) => windows::window(window, resolver).map_err(refused)?,
-            StepLogic::Rolling(rolling) => rolling.factory().map_err(refused)?,
-            StepLogic::Rekey { path } => builtin::rekey(path).map_err(|error| refused(error.to_string()))?,
-        };
-        Ok(Self::new(step, factory))
+        Ok(Self::new(step, factory_of(step, resolver)?))
     }
 
     /// A planned step with the logic of `factory`.
@@ -86,6 +75,24 @@ impl StepVersion {
     /// Whether it keeps something that another version must be able to read.
     pub(crate) fn is_recorded(&self) -> bool {
         self.factory.operator().is_some() || self.factory.definition().is_some()
+    }
+}
+
+/// What makes the logic of a planned step.
+///
+/// # Errors
+/// When an operator is not registered or does not take its configuration, or a setting of a built-in cannot be.
+pub fn factory_of(step: &PlannedStep, resolver: &dyn OperatorResolver) -> Result<Arc<dyn OperatorFactory>, StartError> {
+    let refused = |reason: String| StartError::Step { step: step.name.clone(), reason };
+    match &step.logic {
+        StepLogic::Operator { operator, config } => resolver
+            .resolve(operator, config)
+            .map_err(|reason| StartError::Operator { step: step.name.clone(), reason }),
+        StepLogic::Filter(expression) => builtin::filter(expression).map_err(|error| refused(error.to_string())),
+        StepLogic::Map(fields) => builtin::map(&fields.0).map_err(|error| refused(error.to_string())),
+        StepLogic::Window(window) => windows::window(window, resolver).map_err(refused),
+        StepLogic::Rolling(rolling) => rolling.factory().map_err(refused),
+        StepLogic::Rekey { path } => builtin::rekey(path).map_err(|error| refused(error.to_string())),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     Failure,
     chain::{Flow, Instance, Instances},
     dead_letter::{Origin, Places},
-    event_time::take_notices,
+    event_time::{Generators, Moment, take_notices},
     session::{session_spec, worker_name},
     shared::{Control, Shared, SwapOrder, TaskId},
     task::Task,
@@ -50,6 +50,7 @@ pub(crate) struct Worker {
     /// Partitions that the log gave to this worker.
     pub(crate) assigned: BTreeSet<TopicPartition>,
     pub(crate) instances: Instances,
+    pub(crate) generators: Generators,
     control: Receiver<Control>,
     pub(crate) swaps: Vec<SwapOrder>,
     /// When the first record since the last commit was processed.
@@ -97,6 +98,7 @@ impl Worker {
                 .map_err(|error| Failure::from(error).context(format_args!("step {}", version.step)))?;
             instances.insert(id, Instance { version: version.clone(), operator });
         }
+        let generators = Generators::open(&shared.generators)?;
         let now = shared.now();
         Ok(Self {
             index,
@@ -107,6 +109,7 @@ impl Worker {
             tasks: BTreeMap::new(),
             assigned: BTreeSet::new(),
             instances,
+            generators,
             control,
             swaps: Vec::new(),
             uncommitted_since: None,
@@ -312,9 +315,14 @@ impl Worker {
             let origin = Origin { partition: &partition, batch: &batch, places: Places::Offsets(&offsets) };
             let id = (stage, partition.partition);
             self.process(id, input, &origin, &failed, first)?;
-            let now = self.shared.now();
+            let at = self.moment();
             if let Some(task) = self.tasks.get_mut(&id) {
-                task.time.observe(input, &batch.timestamps, now);
+                let observed = task.time.observe(input, &batch, at, &mut self.generators);
+                observed.map_err(|error| {
+                    let last = next_offset.saturating_sub(1);
+                    Failure::from(error)
+                        .context(format_args!("the watermark generator of {partition}, offsets {first} to {last}"))
+                })?;
                 task.time.hear(input, &notices);
                 task.inputs.get_mut(input).into_iter().for_each(|input| input.position = Some(next_offset));
             }
@@ -370,8 +378,12 @@ impl Worker {
         }
         for (id, input, partition, batch) in read {
             self.process_split(id, input, &partition, &batch)?;
+            let at = self.moment();
             if let Some(task) = self.tasks.get_mut(&id) {
-                task.time.observe(input, &batch.timestamps, now);
+                let observed = task.time.observe(input, &batch, at, &mut self.generators);
+                observed.map_err(|error| {
+                    Failure::from(error).context(format_args!("the watermark generator of {partition}"))
+                })?;
             }
         }
         Ok(wait)
@@ -400,6 +412,11 @@ impl Worker {
             slot.split = Some(reader);
         }
         outcome
+    }
+
+    /// When something happens that happens now.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { now: self.shared.now(), now_ms: self.shared.host.clock.now_ms() }
     }
 
     /// Runs a batch through its stage. `failed` are records that could not even enter it.

@@ -11,7 +11,7 @@ use millstream_runtime::{PipelineState, StartOptions};
 use millstream_types::ManualClock;
 
 /// A pipeline of two stages that writes lines before the shuffle and Parquet behind it.
-fn pipeline(directory: &Path, roll: &str) -> String {
+fn pipeline(directory: &Path, workers: u32, roll: &str) -> String {
     let directory = directory.display();
     format!(
         "
@@ -23,7 +23,7 @@ sinks:
   second:
     from: by-k
     files: {{ directory: {directory}/second, format: parquet, roll: {roll} }}
-workers: 3
+workers: {workers}
 commit: {{ interval: 1ms }}
 batch: {{ records: 32 }}
 retry: {{ attempts: 1000, backoff: 1ms }}
@@ -82,7 +82,7 @@ fn every_record_is_in_one_file_whatever_the_log_does() {
         let world = faulty(seed);
         world.topic("in", 5);
         world.produce("in", numbered(6_000, 101));
-        let yaml = pipeline(directory.path(), "{ records: 100 }");
+        let yaml = pipeline(directory.path(), 3, "{ records: 100 }");
         let status = world.start(&yaml, StartOptions { until_drained: true }).wait();
         assert_eq!(status.state, PipelineState::Finished, "seed {seed}: {:?}", status.reason);
         assert!(world.log.fault_count() > 0, "seed {seed} met no fault");
@@ -97,7 +97,8 @@ fn every_record_is_in_one_file_whatever_the_log_does() {
 #[test]
 fn files_go_on_where_the_pipeline_stopped() {
     let directory = tempfile::tempdir().expect("a directory");
-    let yaml = pipeline(directory.path(), "{ size: 1MiB }");
+    // One worker: a task that moves to another completes its file, and how many files there are is counted here.
+    let yaml = pipeline(directory.path(), 1, "{ size: 1MiB }");
     let world = World::new(Operators::default());
     world.topic("in", 2);
     for round in 1..=3 {
@@ -114,7 +115,7 @@ fn files_go_on_where_the_pipeline_stopped() {
 #[test]
 fn an_idle_pipeline_completes_files_by_their_age() {
     let directory = tempfile::tempdir().expect("a directory");
-    let yaml = pipeline(directory.path(), "{ age: 10s }");
+    let yaml = pipeline(directory.path(), 3, "{ age: 10s }");
     let clock = Arc::new(ManualClock::new(1_000_000));
     let world = World { clock: clock.clone(), ..World::new(Operators::default()) };
     world.topic("in", 1);

@@ -381,6 +381,8 @@ fn a_standby_never_begins_in_the_middle_of_a_changelog() {
     with.until("it follows", |standby| standby.lag == 0 && standby.position.is_some() && standby.problem.is_none());
     assert_eq!(shelf.fetched.load(Ordering::Relaxed), 1);
     with.end();
+    // A standby is up to date as of what the owner has committed, which may be nothing yet of what was just written.
+    until("2000 records", || world.read("out").len() >= 2_000);
     assert_eq!(owner.stop().state, PipelineState::Stopped);
     assert_counted_once(&world.read("out"), 2_000);
 }

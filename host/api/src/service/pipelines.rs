@@ -46,7 +46,7 @@ impl Server {
         }
         for step in &mut spec.steps {
             if let Some(operator) = swaps.get(&step.name) {
-                step.operator = Some(operator.clone());
+                step.replace_operator(operator.clone());
             }
         }
         let used: Vec<_> = spec.used_operators().into_iter().map(|(_, operator)| operator.clone()).collect();
@@ -175,8 +175,11 @@ impl Server {
 /// What the registry calls the user of an operator that is named at `path`: the step, which can be swapped, or the
 /// part of the file, which keeps the operator from being deleted.
 fn user_of(path: &str) -> &str {
-    let step = path.strip_prefix("steps.").and_then(|rest| rest.strip_suffix(".operator"));
-    step.filter(|step| !step.contains('.')).unwrap_or(path)
+    let step = path.strip_prefix("steps.").and_then(|rest| rest.rsplit_once('.'));
+    match step {
+        Some((step, "operator" | "aggregator" | "process")) if !step.contains('.') => step,
+        _ => path,
+    }
 }
 
 fn invalid(errors: SpecErrors) -> Problem {

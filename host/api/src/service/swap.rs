@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use millstream_checkpoint::PipelineRecord;
 use millstream_operator::OperatorFactory;
-use millstream_pipeline::StepLogic;
-use millstream_runtime::{SwapError, SwapReport};
+use millstream_runtime::{StartError, SwapError, SwapReport, factory_of};
 use millstream_types::{OperatorRef, PipelineName};
 
 use super::{Server, blocking};
@@ -66,7 +65,7 @@ impl Server {
         step: &str,
         operator: &OperatorRef,
     ) -> Result<Arc<dyn OperatorFactory>, Problem> {
-        let plugin = self.plugins.load(operator).await?;
+        self.plugins.load(operator).await?;
         let mut swaps = record.swaps.clone();
         swaps.insert(step.into(), operator.clone());
         let refused = |detail: String| Problem::new(ProblemKind::SwapRefused, detail);
@@ -76,13 +75,18 @@ impl Server {
                 _ => problem,
             })?;
         let planned = plan.plan.stages.into_iter().flat_map(|stage| stage.steps).find(|planned| planned.name == step);
-        let Some(StepLogic::Operator { config, .. }) = planned.map(|planned| planned.logic) else {
+        let Some(planned) = planned else {
             return Err(refused(format!("step `{step}` runs no operator")));
         };
-        let offered = operator.clone();
-        blocking("configuring an operator", move || plugin.factory(offered, config))
-            .await?
-            .map_err(|reason| refused(format!("{operator} does not take the configuration of step `{step}`: {reason}")))
+        let plugins = self.plugins.clone();
+        let configured = blocking("configuring an operator", move || factory_of(&planned, plugins.as_ref())).await?;
+        configured.map_err(|error| {
+            let reason = match error {
+                StartError::Operator { reason, .. } | StartError::Step { reason, .. } => reason,
+                other => other.to_string(),
+            };
+            refused(format!("{operator} does not take the configuration of step `{step}`: {reason}"))
+        })
     }
 }
 

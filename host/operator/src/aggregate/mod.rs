@@ -19,7 +19,7 @@ mod operands;
 mod order;
 mod results;
 
-use millstream_types::{BytesColumn, RecordBatch};
+use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch};
 
 pub use builtin::Aggregates;
 pub use declaration::AggregateError;
@@ -97,6 +97,16 @@ pub trait Aggregation: Send {
 
 /// Makes instances of one aggregation. Shared by all workers.
 pub trait AggregationFactory: Send + Sync {
+    /// The registered name, or `None` for a built-in.
+    fn operator(&self) -> Option<&OperatorRef> {
+        None
+    }
+
+    /// The component's digest, or `None` for a built-in.
+    fn digest(&self) -> Option<Digest> {
+        None
+    }
+
     /// What accumulators are made by, as JSON: equal text, same accumulators.
     fn definition(&self) -> &str;
 

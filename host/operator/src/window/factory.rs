@@ -34,19 +34,36 @@ pub enum WindowContents {
 /// Makes an instance for a step.
 type Make = Box<dyn Fn(&str) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync>;
 
+impl WindowContents {
+    fn operator(&self) -> Option<&OperatorRef> {
+        match self {
+            Self::Aggregated(aggregation) => aggregation.operator(),
+            Self::Processed(function) => function.operator(),
+        }
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Aggregated(aggregation) => aggregation.digest(),
+            Self::Processed(function) => function.digest(),
+        }
+    }
+}
+
 struct WindowFactory {
     description: OperatorDescription,
+    function: WindowContents,
     definition: String,
     make: Make,
 }
 
 impl OperatorFactory for WindowFactory {
     fn operator(&self) -> Option<&OperatorRef> {
-        None
+        self.function.operator()
     }
 
     fn digest(&self) -> Option<Digest> {
-        None
+        self.function.digest()
     }
 
     fn description(&self) -> &OperatorDescription {
@@ -88,25 +105,31 @@ pub(super) fn window_with_pages(
     match (grid_of(&spec.kind)?, &spec.kind, contents) {
         (Some(grid), _, WindowContents::Aggregated(aggregation)) if fires_plainly(&spec) => {
             let definition = definition("slices", &spec, Some(&*aggregation));
+            let function = WindowContents::Aggregated(aggregation.clone());
             let make: Make = Box::new(move |step| {
                 let aggregation = aggregation.instantiate(step)?;
                 Ok(Box::new(slices::Slices::new(step, grid.clone(), policy, aggregation, page)))
             });
-            Ok(factory(slices::declarations(), definition, make))
+            Ok(factory(slices::declarations(), function, definition, make))
         }
         (_, WindowKind::Sliding { size_ms }, contents) => sliding_factory(&spec, *size_ms, contents),
         (_, _, contents) => panes_factory(spec, contents),
     }
 }
 
-fn factory(states: Vec<StateDeclaration>, definition: String, make: Make) -> Arc<dyn OperatorFactory> {
+fn factory(
+    states: Vec<StateDeclaration>,
+    function: WindowContents,
+    definition: String,
+    make: Make,
+) -> Arc<dyn OperatorFactory> {
     let description = OperatorDescription {
         outputs: vec!["main".into(), "late".into()],
         states,
         timers: TimerUse::Exact,
         ..Default::default()
     };
-    Arc::new(WindowFactory { description, definition, make })
+    Arc::new(WindowFactory { description, function, definition, make })
 }
 
 /// The grid of windows that are the same for all keys.
@@ -148,9 +171,10 @@ fn sliding_factory(
     }
     let policy = (spec.lateness_ms, spec.emit);
     let definition = definition("moments", spec, Some(&*aggregation));
+    let function = WindowContents::Aggregated(aggregation.clone());
     let make: Make =
         Box::new(move |step| Ok(Box::new(Sliding::new(step, size_ms, policy, aggregation.instantiate(step)?))));
-    Ok(factory(sliding::declarations(), definition, make))
+    Ok(factory(sliding::declarations(), function, definition, make))
 }
 
 fn panes_factory(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn OperatorFactory>, WindowError> {
@@ -178,6 +202,7 @@ fn panes_factory(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn O
     let keeps_elements = aggregation.is_none() || spec.evict.is_some();
     let layout = if keeps_elements { "elements" } else { "panes" };
     let definition = definition(layout, &spec, aggregation);
+    let function = contents.clone();
     let make: Make = Box::new(move |step| {
         let policy = Policy {
             lateness_ms: spec.lateness_ms,
@@ -192,7 +217,7 @@ fn panes_factory(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn O
         let contents = Contents::new(step, &contents, spec.evict.as_ref())?;
         Ok(Box::new(Panes::new(step, assigner(step, &spec.kind)?, trigger, policy, contents)))
     });
-    Ok(factory(panes::declarations(keeps_elements), definition, make))
+    Ok(factory(panes::declarations(keeps_elements), function, definition, make))
 }
 
 fn assigner(step: &str, kind: &WindowKind) -> Result<Assigner, OperatorError> {

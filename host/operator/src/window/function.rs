@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millstream_types::{BytesColumn, RecordBatch};
+use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch};
 
 use super::Window;
 use crate::OperatorError;
@@ -53,6 +53,16 @@ pub trait WindowFunction: Send {
 
 /// Makes instances of one window function. Shared by all workers.
 pub trait WindowFunctionFactory: fmt::Debug + Send + Sync {
+    /// The registered name.
+    fn operator(&self) -> Option<&OperatorRef> {
+        None
+    }
+
+    /// The component's digest.
+    fn digest(&self) -> Option<Digest> {
+        None
+    }
+
     /// Makes an instance for step `step`.
     ///
     /// # Errors

@@ -203,6 +203,16 @@ impl Step {
         named.into_iter().filter_map(|(field, operator)| Some((path(field), operator?))).collect()
     }
 
+    /// Lets another operator do what the step does: its operator, or what makes something of its windows.
+    pub fn replace_operator(&mut self, operator: OperatorRef) {
+        let place = match (&self.aggregator, &self.process) {
+            (Some(_), _) => &mut self.aggregator,
+            (None, Some(_)) => &mut self.process,
+            (None, None) => &mut self.operator,
+        };
+        *place = Some(operator);
+    }
+
     /// Whether it has an output `late` beside the main one.
     pub(crate) fn has_late_output(&self) -> bool {
         self.window.is_some() || self.rolling.is_some()

@@ -2,19 +2,28 @@
 
 use std::time::Duration;
 
+use millstream_operator::{OperatorError, watermark::Progress};
 use millstream_pipeline::plan::{WatermarkStrategy, Watermarks};
-use millstream_types::UNKNOWN_WATERMARK;
+use millstream_types::{RecordBatch, UNKNOWN_WATERMARK};
 
-use super::Mark;
+use super::{Generators, Mark};
 
-/// Makes the watermark of one partition (or split) of a source: bounded out-of-orderness, as Flink has it.
+/// When something happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// What intervals are measured by.
+    pub(crate) now: Duration,
+    /// Processing time, milliseconds.
+    pub(crate) now_ms: i64,
+}
+
+/// Makes the watermark of one partition (or split) of a source: bounded out-of-orderness, as Flink has it, or what a
+/// registered generator says.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceClock {
-    out_of_order_ms: i64,
+    by: Strategy,
     idle_after: Option<Duration>,
     align: Option<Duration>,
-    /// The latest timestamp of its records.
-    latest: i64,
     mark: Mark,
     /// When something came last; for idleness.
     heard: Duration,
@@ -22,18 +31,30 @@ pub(crate) struct SourceClock {
     finished: bool,
 }
 
+#[derive(Clone, Debug)]
+enum Strategy {
+    /// It follows the latest timestamp.
+    OutOfOrder { by_ms: i64, latest: i64 },
+    /// The generator of source `source` says, which remembers `state`. It is to be told the time at `due`.
+    Generator { source: String, state: Vec<u8>, due: Duration },
+}
+
 impl SourceClock {
-    /// A partition that is read from now on, and whose watermark was at `restored` before.
-    pub(crate) fn new(settings: &Watermarks, restored: i64, now: Duration) -> Self {
-        let out_of_order = match &settings.strategy {
-            WatermarkStrategy::OutOfOrder(bound) => *bound,
-            WatermarkStrategy::Generator { .. } => Duration::ZERO,
+    /// A partition of `source` that is read from now on, and whose watermark was at `restored` before.
+    pub(crate) fn new(source: &str, settings: &Watermarks, restored: i64, now: Duration) -> Self {
+        let by = match &settings.strategy {
+            WatermarkStrategy::OutOfOrder(bound) => Strategy::OutOfOrder {
+                by_ms: i64::try_from(bound.as_millis()).unwrap_or(i64::MAX),
+                latest: UNKNOWN_WATERMARK,
+            },
+            WatermarkStrategy::Generator { .. } => {
+                Strategy::Generator { source: source.into(), state: Vec::new(), due: now }
+            }
         };
         Self {
-            out_of_order_ms: i64::try_from(out_of_order.as_millis()).unwrap_or(i64::MAX),
+            by,
             idle_after: settings.idle,
             align: settings.align,
-            latest: UNKNOWN_WATERMARK,
             mark: Mark { at: restored, idle: false },
             heard: now,
             finished: false,
@@ -41,15 +62,52 @@ impl SourceClock {
     }
 
     /// Takes note of records.
-    pub(crate) fn observe(&mut self, timestamps: &[i64], now: Duration) {
-        self.heard = now;
+    ///
+    /// # Errors
+    /// When the generator failed.
+    pub(crate) fn observe(
+        &mut self,
+        records: &RecordBatch,
+        at: Moment,
+        generators: &mut Generators,
+    ) -> Result<(), OperatorError> {
+        self.heard = at.now;
         self.mark.idle = false;
-        let Some(&latest) = timestamps.iter().max() else { return };
-        if latest > self.latest {
-            self.latest = latest;
-            let reached = latest.saturating_sub(self.out_of_order_ms).saturating_sub(1);
-            self.mark.at = self.mark.at.max(reached);
+        let progress = match &mut self.by {
+            Strategy::OutOfOrder { by_ms, latest } => {
+                if let Some(newest) = records.timestamps.iter().max().filter(|newest| **newest > *latest) {
+                    *latest = *newest;
+                    let reached = newest.saturating_sub(*by_ms).saturating_sub(1);
+                    self.mark.at = self.mark.at.max(reached);
+                }
+                return Ok(());
+            }
+            Strategy::Generator { .. } if records.is_empty() => return Ok(()),
+            Strategy::Generator { source, state, .. } => generators.on_records(source, state, records, at.now_ms)?,
+        };
+        self.follow(progress);
+        Ok(())
+    }
+
+    /// Tells the generator the time, where there is one and it is due.
+    ///
+    /// # Errors
+    /// When the generator failed.
+    pub(crate) fn tick(&mut self, at: Moment, generators: &mut Generators) -> Result<(), OperatorError> {
+        let Strategy::Generator { source, state, due } = &mut self.by else { return Ok(()) };
+        let Some(every) = generators.every(source).filter(|_| at.now >= *due && !self.finished) else { return Ok(()) };
+        *due = at.now.saturating_add(every);
+        let progress = generators.on_time(source, state, at.now_ms)?;
+        self.follow(progress);
+        Ok(())
+    }
+
+    fn follow(&mut self, progress: Progress) {
+        if let Strategy::Generator { state, .. } = &mut self.by {
+            *state = progress.state;
         }
+        let reached = progress.watermark_ms.unwrap_or(UNKNOWN_WATERMARK);
+        self.mark = Mark { at: self.mark.at.max(reached), idle: progress.idle };
     }
 
     /// Takes note of a watermark that somebody else made.
@@ -91,6 +149,8 @@ impl SourceClock {
 
 #[cfg(test)]
 mod tests {
+    use millstream_types::RecordRef;
+
     use super::*;
 
     fn clock(out_of_order_ms: u64, idle_s: Option<u64>) -> SourceClock {
@@ -99,27 +159,36 @@ mod tests {
             idle: idle_s.map(Duration::from_secs),
             align: None,
         };
-        SourceClock::new(&settings, UNKNOWN_WATERMARK, Duration::ZERO)
+        SourceClock::new("in", &settings, UNKNOWN_WATERMARK, Duration::ZERO)
+    }
+
+    fn observe(clock: &mut SourceClock, timestamps: &[i64], now: Duration) {
+        let mut records = RecordBatch::default();
+        for &timestamp_ms in timestamps {
+            records.push(RecordRef { timestamp_ms, ..RecordRef::default() });
+        }
+        let at = Moment { now, now_ms: 0 };
+        clock.observe(&records, at, &mut Generators::default()).unwrap();
     }
 
     #[test]
     fn a_watermark_follows_the_latest_record_and_never_goes_back() {
         let mut clock = clock(10, None);
         assert_eq!(clock.mark(), Mark::UNKNOWN);
-        clock.observe(&[100, 50], Duration::ZERO);
+        observe(&mut clock, &[100, 50], Duration::ZERO);
         assert_eq!(clock.mark().at, 89);
-        clock.observe(&[60], Duration::ZERO);
+        observe(&mut clock, &[60], Duration::ZERO);
         assert_eq!(clock.mark().at, 89);
-        clock.observe(&[i64::MAX], Duration::ZERO);
+        observe(&mut clock, &[i64::MAX], Duration::ZERO);
         assert_eq!(clock.mark().at, i64::MAX - 11);
     }
 
     #[test]
     fn the_earliest_timestamps_make_no_watermark_above_them() {
         let mut clock = clock(10, None);
-        clock.observe(&[i64::MIN], Duration::ZERO);
+        observe(&mut clock, &[i64::MIN], Duration::ZERO);
         assert_eq!(clock.mark(), Mark::UNKNOWN);
-        clock.observe(&[i64::MIN + 5], Duration::ZERO);
+        observe(&mut clock, &[i64::MIN + 5], Duration::ZERO);
         assert_eq!(clock.mark().at, i64::MIN);
     }
 
@@ -129,7 +198,7 @@ mod tests {
         assert!(!clock.becomes_idle(Duration::from_secs(29)));
         assert!(clock.becomes_idle(Duration::from_secs(30)));
         assert!(!clock.becomes_idle(Duration::from_secs(31)), "it is already");
-        clock.observe(&[7], Duration::from_secs(40));
+        observe(&mut clock, &[7], Duration::from_secs(40));
         assert_eq!(clock.mark(), Mark { at: 6, idle: false });
         assert!(!clock.becomes_idle(Duration::from_secs(69)));
         assert!(clock.becomes_idle(Duration::from_secs(70)));
@@ -138,7 +207,7 @@ mod tests {
     #[test]
     fn an_end_is_the_end_of_time_and_does_not_outlast_a_restart() {
         let mut clock = clock(0, Some(1));
-        clock.observe(&[7], Duration::ZERO);
+        observe(&mut clock, &[7], Duration::ZERO);
         assert_eq!(clock.lasting(), 6);
         clock.finish();
         assert_eq!(clock.mark().at, i64::MAX);

@@ -4,7 +4,7 @@ use millstream_operator::{
     OperatorError,
     aggregate::{Added, Additions, Aggregation, AggregationFactory, Panes},
 };
-use millstream_types::BytesColumn;
+use millstream_types::{BytesColumn, Digest, OperatorRef};
 
 use super::{Part, lift_failures, lower_windows};
 use crate::{
@@ -26,6 +26,14 @@ struct WasmAggregation {
 }
 
 impl AggregationFactory for Part {
+    fn operator(&self) -> Option<&OperatorRef> {
+        Some(&self.configured.operator)
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        Some(self.configured.plugin.digest())
+    }
+
     fn definition(&self) -> &str {
         &self.definition
     }

@@ -30,7 +30,6 @@ impl Part {
         let definition = json!({
             plugin.world().name(): configured.operator.name().to_string(),
             "schema_version": plugin.described().schema_version,
-            "merges": plugin.described().merges,
         });
         let definition = definition.to_string();
         Self { configured, definition }

@@ -4,7 +4,7 @@ use millstream_operator::{
     OperatorError,
     window::{Emitted, Pane, WindowFunction, WindowFunctionFactory},
 };
-use millstream_types::RecordBatch;
+use millstream_types::{Digest, OperatorRef, RecordBatch};
 
 use super::Part;
 use crate::{
@@ -25,6 +25,14 @@ struct WasmFunction {
 }
 
 impl WindowFunctionFactory for Part {
+    fn operator(&self) -> Option<&OperatorRef> {
+        Some(&self.configured.operator)
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        Some(self.configured.plugin.digest())
+    }
+
     fn instantiate(&self, step: &str) -> Result<Box<dyn WindowFunction>, OperatorError> {
         Ok(Box::new(WasmFunction { guest: self.configured.start(step)?, moment: Moment::default() }))
     }
