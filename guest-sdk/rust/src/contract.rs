@@ -48,3 +48,33 @@ impl BatchOutput {
         Self { outputs: Vec::new(), changes: Vec::new(), failures: FailureColumn::empty(), timers: Vec::new() }
     }
 }
+
+/// `millstream:window`: the parts of window steps, and watermark generators.
+pub mod window {
+    use crate::bindings::window as generated;
+    pub use crate::bindings::window::aggregator::millstream::window::types::{FailureColumn, TimeDomain, WindowColumn};
+
+    impl FailureColumn {
+        /// No failure.
+        pub fn empty() -> Self {
+            Self { records: Vec::new(), reasons: super::BytesColumn::empty() }
+        }
+    }
+
+    /// What an aggregator exports.
+    pub mod aggregation {
+        pub use super::generated::aggregator::exports::millstream::window::aggregation::{
+            Added, Additions, Description, Guest, Panes,
+        };
+
+        use crate::contract::BytesColumn;
+        use crate::contract::window::FailureColumn;
+
+        impl Added {
+            /// No accumulator and no failure.
+            pub fn empty() -> Self {
+                Self { accumulators: BytesColumn::empty(), failures: FailureColumn::empty() }
+            }
+        }
+    }
+}

@@ -34,17 +34,21 @@ impl Frame {
         if grouped && groups.is_empty() {
             (groups, group_keys) = group_records(Column::new(&batch.keys).iter());
         }
-        let frame = Self {
+        (Self { groups, group_keys, watermark_ms: watermark, ..Self::of(batch) }, states)
+    }
+
+    /// A batch of which nothing is known but its records.
+    pub(crate) fn of(batch: RecordBatch) -> Self {
+        Self {
             batch,
-            groups,
-            group_keys,
-            watermark_ms: watermark,
+            groups: Vec::new(),
+            group_keys: BytesColumn::empty(),
+            watermark_ms: i64::MIN,
             index: Cell::new(0),
             group: Cell::new(NO_GROUP),
             now_ms: Cell::new(None),
             broken: RefCell::new(None),
-        };
-        (frame, states)
+        }
     }
 
     /// Goes to a record.

@@ -214,7 +214,10 @@ fn description(
 }
 
 /// Reads the configuration; none is an empty one.
-fn configured<C: DeserializeOwned, O>(config: &str, configure: impl FnOnce(C) -> Result<O>) -> Result<O, String> {
+pub(crate) fn configured<C: DeserializeOwned, O>(
+    config: &str,
+    configure: impl FnOnce(C) -> Result<O>,
+) -> Result<O, String> {
     let config = match config.trim() {
         "" | "null" => serde_json::from_str("{}").or_else(|error| serde_json::from_str("null").map_err(|_| error)),
         config => serde_json::from_str(config),

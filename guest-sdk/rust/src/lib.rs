@@ -20,6 +20,7 @@ pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod timer;
+pub mod window;
 
 pub use column::{Column, ColumnBuilder};
 pub use context::Context;
@@ -48,19 +49,20 @@ pub use millstream_guest_macros::State;
 /// makes the operator by `Default` where there is no configuration.
 pub use millstream_guest_macros::operator;
 pub use operator::{BatchOperator, NoConfig, Operator};
-pub use output::{Bytes, Json, Output, OutputValue, Same, Tombstone, ValueSlot, Written};
+pub use output::{Bytes, Json, NewValue, Output, OutputValue, Same, Tombstone, ValueSlot, Written};
 pub use record::Record;
 pub use state::State;
 pub use timer::{TimeDomain, Timer};
 
-/// What nearly every operator uses.
+/// What nearly every operator, or part of a window step, uses.
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::state::{List, Map, Value};
+    pub use crate::window::{Aggregator, Pane, Window, aggregator};
     pub use crate::{
-        Context, Error, NoConfig, Operator, Output, Record, Result, ResultExt as _, State, Timer, ensure, fail, log,
-        operator,
+        Bytes, Context, Error, Json, NewValue, NoConfig, Operator, Output, Record, Result, ResultExt as _, State,
+        Timer, Tombstone, ensure, fail, log, operator,
     };
 }
 

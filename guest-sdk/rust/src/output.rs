@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::frame::Frame;
 use crate::outputs::MirroredColumn;
-use crate::{Column, Result};
+use crate::{Column, ColumnBuilder, Result};
 
 /// A record to emit: a value, and whatever differs from the input record.
 ///
@@ -41,19 +41,19 @@ pub struct Same(());
 
 /// No value: a tombstone.
 #[derive(Clone, Copy, Debug)]
-pub struct Tombstone(());
+pub struct Tombstone;
 
 /// Bytes as they are.
 #[derive(Clone, Copy, Debug)]
-pub struct Bytes<'a>(&'a [u8]);
+pub struct Bytes<B>(pub B);
 
 /// A value as JSON.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<'a, T: ?Sized>(&'a T);
+pub struct Json<T>(pub T);
 
-/// What a function writes.
+/// What a function appends to the buffer that it is given: for formats of one's own, without a copy.
 #[derive(Clone, Copy, Debug)]
-pub struct Written<F>(F);
+pub struct Written<F>(pub F);
 
 impl Output<'_, Same> {
     /// The input's value as it is.
@@ -67,19 +67,19 @@ impl Output<'_, Tombstone> {
     /// No value: deletes the key where the topic is compacted.
     #[inline]
     pub fn tombstone() -> Self {
-        Self::of(Tombstone(()))
+        Self::of(Tombstone)
     }
 }
 
-impl<'a> Output<'_, Bytes<'a>> {
+impl<'a, B: AsRef<[u8]> + ?Sized> Output<'_, Bytes<&'a B>> {
     /// These bytes.
     #[inline]
-    pub fn bytes<B: AsRef<[u8]> + ?Sized>(bytes: &'a B) -> Self {
-        Self::of(Bytes(bytes.as_ref()))
+    pub fn bytes(bytes: &'a B) -> Self {
+        Self::of(Bytes(bytes))
     }
 }
 
-impl<'a, T: Serialize + ?Sized> Output<'_, Json<'a, T>> {
+impl<'a, T: Serialize + ?Sized> Output<'_, Json<&'a T>> {
     /// This value as JSON.
     #[inline]
     pub fn json(value: &'a T) -> Self {
@@ -148,6 +148,13 @@ pub trait OutputValue: sealed::Sealed {
     fn write(self, slot: ValueSlot<'_>) -> Result<()>;
 }
 
+/// A value that stands for itself: [`Json`], [`Bytes`], [`Written`] or [`Tombstone`]; `None` is a tombstone, too.
+/// Written straight into the column that crosses to the host.
+pub trait NewValue: sealed::Sealed {
+    #[doc(hidden)]
+    fn append(self, column: &mut ColumnBuilder) -> Result<()>;
+}
+
 impl OutputValue for Same {
     #[inline]
     fn write(self, slot: ValueSlot<'_>) -> Result<()> {
@@ -156,34 +163,49 @@ impl OutputValue for Same {
     }
 }
 
-impl OutputValue for Tombstone {
+impl<V: NewValue> OutputValue for V {
+    #[inline]
     fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        slot.values.own(Column::new(&slot.frame.batch.values)).push_null();
+        self.append(slot.values.own(Column::new(&slot.frame.batch.values)))
+    }
+}
+
+impl NewValue for Tombstone {
+    fn append(self, column: &mut ColumnBuilder) -> Result<()> {
+        column.push_null();
         Ok(())
     }
 }
 
-impl OutputValue for Bytes<'_> {
+impl<B: AsRef<[u8]>> NewValue for Bytes<B> {
     #[inline]
-    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        slot.values.own(Column::new(&slot.frame.batch.values)).push(Some(self.0));
+    fn append(self, column: &mut ColumnBuilder) -> Result<()> {
+        column.push(Some(self.0.as_ref()));
         Ok(())
     }
 }
 
-impl<T: Serialize + ?Sized> OutputValue for Json<'_, T> {
+impl<T: Serialize> NewValue for Json<T> {
     #[inline]
-    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        slot.values
-            .own(Column::new(&slot.frame.batch.values))
-            .push_with(|data| Ok(serde_json::to_writer(data, self.0)?))
+    fn append(self, column: &mut ColumnBuilder) -> Result<()> {
+        column.push_with(|data| Ok(serde_json::to_writer(data, &self.0)?))
     }
 }
 
-impl<F: FnOnce(&mut Vec<u8>) -> Result<()>> OutputValue for Written<F> {
+impl<F: FnOnce(&mut Vec<u8>) -> Result<()>> NewValue for Written<F> {
     #[inline]
-    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        slot.values.own(Column::new(&slot.frame.batch.values)).push_with(self.0)
+    fn append(self, column: &mut ColumnBuilder) -> Result<()> {
+        column.push_with(self.0)
+    }
+}
+
+impl<V: NewValue> NewValue for Option<V> {
+    #[inline]
+    fn append(self, column: &mut ColumnBuilder) -> Result<()> {
+        match self {
+            Some(value) => value.append(column),
+            None => Tombstone.append(column),
+        }
     }
 }
 
@@ -191,7 +213,8 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Same {}
     impl Sealed for super::Tombstone {}
-    impl Sealed for super::Bytes<'_> {}
-    impl<T: ?Sized> Sealed for super::Json<'_, T> {}
+    impl<B> Sealed for super::Bytes<B> {}
+    impl<T> Sealed for super::Json<T> {}
     impl<F> Sealed for super::Written<F> {}
+    impl<V: Sealed> Sealed for Option<V> {}
 }

@@ -2,6 +2,10 @@
 //!
 //! A [`Harness`] does what the host does around an operator: it groups records by key, passes prefetched state,
 //! stores what is changed, and hands back what was emitted. Time and randomness are what the test sets.
+//!
+//! Parts of window steps have harnesses of their own, such as [`AggregatorHarness`].
+
+mod aggregator;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +22,8 @@ use crate::instance::Guest;
 use crate::log::Level;
 use crate::state::{Changes, State};
 use crate::{Error, Instance, Operator, Result};
+
+pub use aggregator::AggregatorHarness;
 
 /// A record to push into an operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +74,7 @@ impl Input {
     }
 }
 
-/// A record that an operator emitted.
+/// A record that was emitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emitted {
     /// The name of the output.
@@ -455,10 +461,14 @@ fn outcome<O: Operator>(output: &BatchOutput) -> Outcome {
             });
         }
     }
-    let reasons = Column::new(&output.failures.reasons);
-    outcome.failed.extend(reasons.iter().enumerate().map(|(row, reason)| Failed {
-        record: le_u32(&output.failures.records, row).unwrap_or(u32::MAX) as usize,
-        reason: String::from_utf8_lossy(reason.unwrap_or_default()).into_owned(),
-    }));
+    outcome.failed = failed(&output.failures.records, &output.failures.reasons);
     outcome
+}
+
+fn failed(records: &[u8], reasons: &BytesColumn) -> Vec<Failed> {
+    let reason = |(row, reason): (usize, Option<&[u8]>)| Failed {
+        record: le_u32(records, row).unwrap_or(u32::MAX) as usize,
+        reason: String::from_utf8_lossy(reason.unwrap_or_default()).into_owned(),
+    };
+    Column::new(reasons).iter().enumerate().map(reason).collect()
 }

@@ -1,6 +1,9 @@
 //! The macros of `millstream-guest`; documented there, where they are re-exported.
 
+mod duration;
+mod fill;
 mod operator;
+mod part;
 mod state;
 
 use proc_macro::TokenStream;
@@ -11,10 +14,20 @@ pub fn operator(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operator::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
+/// See `millstream_guest::window::aggregator`.
+#[proc_macro_attribute]
+pub fn aggregator(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&part::AGGREGATOR, arguments, item)
+}
+
 /// See `millstream_guest::State`.
 #[proc_macro_derive(State, attributes(state))]
 pub fn derive_state(item: TokenStream) -> TokenStream {
     state::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+fn expand(part: &part::Part, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    part.expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
 /// Whether the host takes a name of an output or a state: `[a-z][a-z0-9_-]*`.

@@ -4,8 +4,9 @@ use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, ImplItem, ItemImpl, LitStr, Result, Token, parse_quote};
+use syn::{Error, Expr, LitStr, Result, Token, parse_quote};
 
+use crate::fill::Filled;
 use crate::is_name;
 
 /// What `#[operator(..)]` says.
@@ -17,15 +18,8 @@ struct Options {
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = options(arguments)?;
-    let mut item: ItemImpl = syn::parse2(item)?;
-    let by_batch = match trait_name(&item).as_deref() {
-        Some("Operator") => false,
-        Some("BatchOperator") => true,
-        _ => {
-            let message = "`#[operator]` stands over `impl Operator for ..` or `impl BatchOperator for ..`";
-            return Err(Error::new_spanned(&item.self_ty, message));
-        }
-    };
+    let mut item = Filled::parse(item)?;
+    let by_batch = item.implements(&["Operator", "BatchOperator"], "operator")? == "BatchOperator";
     let outputs: Vec<String> = if options.outputs.is_empty() {
         vec!["main".into()]
     } else {
@@ -33,50 +27,26 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     };
     check_emits(item.to_token_stream(), &outputs)?;
 
-    let has = |name: &str| item.items.iter().any(|item| is_item(item, name));
-    let mut missing: Vec<ImplItem> = Vec::new();
-    let has_config = has("Config");
-    if has("OUTPUTS") {
-        return Err(Error::new_spanned(&item.self_ty, "name the outputs in the attribute: `#[operator(outputs(..))]`"));
+    if item.has("OUTPUTS") {
+        return Err(item.error("name the outputs in the attribute: `#[operator(outputs(..))]`"));
     }
-    missing.push(parse_quote!(const OUTPUTS: &'static [&'static str] = &[ #( #outputs ),* ];));
-    if let Some(schema) = &options.schema {
-        missing.push(parse_quote!(
-            const CONFIG_SCHEMA: ::core::option::Option<&'static str> = ::core::option::Option::Some(#schema);
-        ));
-    }
-    if has("on_timer") {
-        missing.push(parse_quote!(
+    item.add(parse_quote!(const OUTPUTS: &'static [&'static str] = &[ #( #outputs ),* ];));
+    item.add_schema(options.schema.as_ref());
+    if item.has("on_timer") {
+        item.add(parse_quote!(
             const TIMERS: bool = true;
         ));
     }
-    if !has_config {
-        missing.push(parse_quote!(
-            type Config = ::millstream_guest::NoConfig;
-        ));
-    }
-    if !by_batch && !has("State") {
-        missing.push(parse_quote!(
-            type State = ();
-        ));
-    }
-    if !has("configure") {
-        if has_config {
-            return Err(Error::new_spanned(&item.self_ty, "an operator with a `Config` needs `fn configure`"));
-        }
-        missing.push(parse_quote! {
-            fn configure(_: Self::Config) -> ::millstream_guest::Result<Self> {
-                ::core::result::Result::Ok(<Self as ::core::default::Default>::default())
-            }
+    if !by_batch {
+        item.add_missing("State", || {
+            parse_quote!(
+                type State = ();
+            )
         });
     }
-    item.items.extend(missing);
-    let operator = &item.self_ty;
+    item.add_configure("an operator")?;
     let export = if by_batch { quote!(export_batch) } else { quote!(export_operator) };
-    Ok(quote! {
-        #item
-        ::millstream_guest::#export!(#operator);
-    })
+    Ok(item.exported(&export))
 }
 
 fn options(arguments: TokenStream) -> Result<Options> {
@@ -111,20 +81,6 @@ fn options(arguments: TokenStream) -> Result<Options> {
     });
     parser.parse2(arguments)?;
     Ok(options)
-}
-
-fn trait_name(item: &ItemImpl) -> Option<String> {
-    let (_, path, _) = item.trait_.as_ref()?;
-    Some(path.segments.last()?.ident.to_string())
-}
-
-fn is_item(item: &ImplItem, name: &str) -> bool {
-    match item {
-        ImplItem::Type(item) => item.ident == name,
-        ImplItem::Const(item) => item.ident == name,
-        ImplItem::Fn(item) => item.sig.ident == name,
-        _ => false,
-    }
 }
 
 /// Refuses `emit_to("name", ..)` where the name is a literal that is not declared.
