@@ -30,9 +30,12 @@ struct Block {
     saved_as: Option<String>,
 }
 
-/// The pages: the README and everything in docs.
+/// The pages: the README, everything in docs, and those of examples.
 fn pages() -> Result<Vec<PathBuf>> {
     let mut pages = vec![repository().join("README.md")];
+    for entry in fs::read_dir(repository().join("examples"))? {
+        pages.extend(Some(entry?.path().join("README.md")).filter(|page| page.exists()));
+    }
     for entry in fs::read_dir(repository().join("docs"))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -95,6 +98,19 @@ fn script(blocks: &[Block]) -> String {
     script
 }
 
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (path, copied) = entry.map(|entry| (entry.path(), to.join(entry.file_name())))?;
+        if path.is_dir() {
+            copy(&path, &copied)?;
+        } else {
+            fs::copy(&path, &copied)?;
+        }
+    }
+    Ok(())
+}
+
 fn run_page(page: &Path) -> Result<()> {
     let text = fs::read_to_string(page)?;
     let blocks = blocks(&text);
@@ -102,6 +118,12 @@ fn run_page(page: &Path) -> Result<()> {
     let (work, bin) = (scratch.path().join("work"), scratch.path().join("bin"));
     fs::create_dir(&work)?;
     fs::create_dir(&bin)?;
+    // Commands of an example are run beside its files, all others as at the top of a clone.
+    let examples = repository().join("examples");
+    match page.parent().filter(|directory| directory.starts_with(&examples)) {
+        Some(example) => copy(example, &work)?,
+        None => std::os::unix::fs::symlink(&examples, work.join("examples"))?,
+    }
     std::os::unix::fs::symlink(binary().canonicalize()?, bin.join("millstream"))?;
     for block in &blocks {
         if let Some(name) = &block.saved_as {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
+mod examples;
 mod files;
 mod full_disk;
 mod projects;

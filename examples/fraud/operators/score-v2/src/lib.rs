@@ -24,7 +24,8 @@ impl Default for Config {
     }
 }
 
-/// A payment as `velocity` emits it.
+/// A payment as `velocity` emits it, with what the step `features` adds of the user's last 7 days. A payment that came
+/// too late for those is scored without them.
 #[derive(Deserialize)]
 struct Payment<'a> {
     #[serde(borrow)]
@@ -34,6 +35,9 @@ struct Payment<'a> {
     amount: f64,
     ts: i64,
     features: Features,
+    count_7d: Option<u32>,
+    spend_7d: Option<f64>,
+    largest_7d: Option<f64>,
 }
 
 /// What the user did up to this payment.
@@ -45,6 +49,19 @@ struct Features {
     spend_1h: f64,
     since_last_ms: Option<i64>,
     country_changed: bool,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    count_7d: Option<u32>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    spend_7d: Option<f64>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    largest_7d: Option<f64>,
+}
+
+impl Payment<'_> {
+    fn features(&self) -> Features {
+        let Self { count_7d, spend_7d, largest_7d, features, .. } = *self;
+        Features { count_7d, spend_7d, largest_7d, ..features }
+    }
 }
 
 #[derive(Serialize)]
@@ -75,7 +92,8 @@ impl Operator for Score {
 
     fn process(&mut self, record: Record<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
         let payment: Payment<'_> = record.json()?;
-        let score = score(payment.amount, &payment.features);
+        let features = payment.features();
+        let score = score(payment.amount, &features);
         let flagged = score >= self.threshold;
         if flagged {
             ctx.counter("flagged").add(1);
@@ -88,7 +106,7 @@ impl Operator for Score {
             score: (score * 10_000.0).round() / 10_000.0,
             flagged,
             model: MODEL,
-            features: payment.features,
+            features,
         }))
     }
 }
