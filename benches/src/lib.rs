@@ -13,6 +13,6 @@ mod task;
 pub use guests::guest;
 pub use host::{HostProcess, Place, bytes_below};
 pub use native::{NativeFactory, keyed_sum, keyed_sum_alone, pass_through};
-pub use payments::payments;
+pub use payments::{payments, payments_by};
 pub use stream::{Done, StreamTask};
 pub use task::Task;

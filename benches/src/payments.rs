@@ -5,8 +5,13 @@ use millstream_types::{RecordBatch, RecordRef};
 /// Length of every value, bytes.
 const VALUE_BYTES: usize = 100;
 
-/// Batch number `number` of `records` payments by `users` users. The same number gives the same batch.
+/// Batch number `number` of `records` payments by `users` users at random. The same number gives the same batch.
 pub fn payments(number: u64, records: usize, users: u64) -> RecordBatch {
+    payments_by(number, records, |_, random| random % users)
+}
+
+/// As [`payments`], each by the user that `user` makes of its place in the batch and a random number.
+pub fn payments_by(number: u64, records: usize, mut user: impl FnMut(usize, u64) -> u64) -> RecordBatch {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -16,7 +21,7 @@ pub fn payments(number: u64, records: usize, users: u64) -> RecordBatch {
     };
     let mut batch = RecordBatch::with_capacity(records, records * 7, records * VALUE_BYTES);
     for record in 0..records {
-        let user = format!("u{:06}", next() % users);
+        let user = format!("u{:06}", user(record, next()));
         let cents = next() % 100_000;
         let mut value = format!(
             "{{\"user\":\"{user}\",\"amount\":{}.{:02},\"merchant\":\"m{:05}\",\"currency\":\"EUR\",\"note\":\"",

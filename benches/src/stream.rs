@@ -9,7 +9,7 @@ use millstream_operator::{
 };
 use millstream_state::{CacheBudget, KeyGroups, StateBackend, StateError, StateHandle, TaskState};
 use millstream_types::{RecordBatch, UNKNOWN_WATERMARK};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Timers that one call gets, as in the runtime.
 const TIMERS_A_CALL: usize = 1024;
@@ -18,7 +18,7 @@ const TIMERS_A_CALL: usize = 1024;
 const CACHE_BYTES: usize = 256 << 20;
 
 /// What a task has done.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Done {
     /// Records that it processed.
     pub records: u64,
@@ -152,6 +152,15 @@ impl StreamTask {
         }
         self.done.changes += keys.len() as u64;
         self.done.delta_bytes += (keys.data().len() + values.data().len()) as u64;
+        Ok(())
+    }
+
+    /// Makes the store durable up to the last commit.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn flush(&mut self) -> Result<(), OperatorError> {
+        self.state()?.flush()?;
         Ok(())
     }
 
