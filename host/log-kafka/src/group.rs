@@ -141,10 +141,10 @@ impl GroupConsumer {
         match self.consumer.poll(Duration::ZERO) {
             Some(Ok(message)) => {
                 if let Err(error) = self.gather.push(&message) {
-                    self.pending_error = Some(error);
+                    self.pending_error.get_or_insert(error);
                 }
             }
-            Some(Err(error)) => self.pending_error = self.failure(&error),
+            Some(Err(error)) => self.pending_error = self.pending_error.take().or_else(|| self.failure(&error)),
             None => {}
         }
     }
@@ -270,29 +270,35 @@ impl GroupConsumer {
     /// Pauses these of the started partitions, and lets the others go on. What the client has fetched of them is dropped and
     /// fetched again; what was taken from it still comes.
     pub(crate) fn hold_back(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
-        let now: Vec<_> = partitions.iter().filter(|partition| self.gather.is_started(partition)).cloned().collect();
-        let was = std::mem::replace(&mut self.held_back, now);
-        let list = |some: &[TopicPartition], but: &[TopicPartition], gather: &Gather| {
-            let changed = some.iter().filter(|at| !but.contains(at) && gather.is_started(at));
-            partition_list(changed.map(|partition| (partition, Offset::Invalid)))
-        };
-        let (paused, resumed) =
-            (list(&self.held_back, &was, &self.gather)?, list(&was, &self.held_back, &self.gather)?);
+        let (now, was) = (&self.gather, &self.held_back);
+        let held_back: Vec<_> = partitions.iter().filter(|partition| now.is_started(partition)).cloned().collect();
+        let paused = held_back.iter().filter(|partition| !was.contains(partition));
+        let paused = partition_list(paused.map(|partition| (partition, Offset::Invalid)))?;
         if paused.count() > 0 {
             self.consumer.pause(&paused).map_err(|error| log_error("cannot pause partitions", &error))?;
         }
-        if resumed.count() > 0 {
-            self.consumer.resume(&resumed).map_err(|error| log_error("cannot resume partitions", &error))?;
-        }
+        self.let_go(|partition| !held_back.contains(partition))?;
+        self.held_back = held_back;
         Ok(())
+    }
+
+    /// Resumes those partitions that are paused and that `which` says.
+    fn let_go(&mut self, which: impl Fn(&TopicPartition) -> bool) -> Result<(), LogError> {
+        let resumed: Vec<_> = self.held_back.extract_if(.., |partition| which(partition)).collect();
+        if resumed.is_empty() {
+            return Ok(());
+        }
+        let list = partition_list(resumed.iter().map(|partition| (partition, Offset::Invalid)))?;
+        self.consumer.resume(&list).map_err(|error| log_error("cannot resume partitions", &error))
     }
 
     /// Gives partitions back; with the last one of a revocation the group is answered.
     pub(crate) fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         let was_revoking = !self.revoking.is_empty();
+        // librdkafka keeps a pause of a partition that goes, for when it comes back.
+        self.let_go(|partition| partitions.contains(partition))?;
         for partition in partitions {
             self.known_ends.remove(partition);
-            self.held_back.retain(|held| held != partition);
             if self.gather.is_started(partition) {
                 self.gather.stop(partition);
                 self.released.push(partition.clone());

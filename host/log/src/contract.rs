@@ -110,6 +110,7 @@ macro_rules! contract_tests {
             groups::a_session_of_the_same_name_fences_the_old_one,
             groups::a_closed_session_leaves_its_partitions_to_the_others,
             groups::groups_do_not_disturb_each_other,
+            groups::what_comes_back_is_not_held_back,
         }
     };
     (@then [@expand $attributes:tt $factory:expr] $($module:ident :: $test:ident),* $(,)?) => {

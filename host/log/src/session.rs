@@ -136,7 +136,8 @@ pub trait LogSession: Send {
     fn start(&mut self, partitions: &[(TopicPartition, Option<i64>)]) -> Result<(), LogError>;
 
     /// Holds these started partitions back: nothing more is read from them until a call without them. Records that
-    /// were fetched before may still come. Started partitions that the call does not name are read.
+    /// were fetched before may still come. Started partitions that the call does not name are read, and so are those that
+    /// were given back since and started again.
     ///
     /// # Errors
     /// When the log cannot be reached.

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use millstream_log::{Log, PollEvent};
+use millstream_log::{
+    Log, PollEvent, Routing,
+    contract::{Worker as Member, until},
+};
 use millstream_log_kafka::{Assignor, GroupProtocol, KafkaConfig, KafkaLog};
 
 use crate::{
@@ -133,6 +136,32 @@ pub fn leaves_partitions_that_stay_alone(broker: &Broker) -> Result<()> {
         first.close()?;
     }
     Ok(())
+}
+
+/// With the older protocol everything is taken from everybody, held back or not, and given out again.
+pub fn lets_go_of_what_was_held_back(broker: &Broker) -> Result<()> {
+    let log = KafkaLog::connect(classic(broker, Assignor::Range))?;
+    let input = broker.topic(&log, "input", 2)?;
+    let group = broker.fresh("group");
+    let mut first = Member::open(&log, &spec(&group, "a", &[&input])).join(2);
+    let both: Vec<_> = first.assigned.iter().cloned().collect();
+    first.session.hold_back(&both)?;
+    let mut second = Member::open(&log, &spec(&group, "b", &[&input]));
+    until("each has one", || {
+        for member in [&mut first, &mut second] {
+            member.step(Duration::from_millis(20)).unwrap();
+        }
+        first.assigned.len() == 1 && second.assigned.len() == 1
+    });
+    second.session.close()?;
+    first = first.join(2);
+    for partition in [0, 1] {
+        let mut writer = log.writer()?;
+        writer.write(&input, Routing::To(partition), &batch([("key", "value")]))?;
+        writer.flush()?;
+    }
+    first.read(2);
+    Ok(first.session.close()?)
 }
 
 /// Of two revoked partitions one is released: neither goes to the other session before the second is.

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use millstream_types::{RecordBatch, RecordRef, TopicPartition};
 
-use super::{Factory, POLL, Seen, Worker, create, expect_kind, produce, read_exactly, record, spec, unique, until};
+use super::{
+    Factory, POLL, QUIET, Seen, Worker, create, expect_kind, produce, read_exactly, record, spec, unique, until,
+};
 use crate::{ErrorKind, Log, Routing};
 
 /// Short enough for two sessions to take turns on one thread.
@@ -152,4 +154,28 @@ pub fn groups_do_not_disturb_each_other(factory: Factory<'_>) {
         worker.commit().expect("committed");
         assert!(!worker.step(POLL / 4).expect("sound"), "everything is read");
     }
+}
+
+/// A partition that was held back when it went to another session is read when it comes back; the one that stayed is
+/// held back still.
+pub fn what_comes_back_is_not_held_back(factory: Factory<'_>) {
+    let log = factory().open();
+    let input = create(&*log, "input", 2);
+    let group = unique("group");
+    let mut a = Worker::open(&*log, &spec(&group, "a", &[&input])).join(2);
+    let both: Vec<_> = a.assigned.iter().cloned().collect();
+    a.session.hold_back(&both).expect("held back");
+    let mut b = Worker::open(&*log, &spec(&group, "b", &[&input]));
+    settle(&mut a, &mut b, (1, 1));
+    let moved = b.assigned.first().expect("it has one").partition;
+    b.session.close().expect("closed");
+    a = a.join(2);
+    for partition in [0, 1] {
+        produce(&*log, &input, Routing::To(partition), &record(None, Some("text"), 1000));
+    }
+    a.read(1);
+    assert!(!a.step(QUIET).expect("sound"), "the one that stayed is held back");
+    a.session.hold_back(&[]).expect("nothing held back");
+    a.read(2);
+    assert_eq!(a.seen.iter().map(|seen| seen.partition).collect::<Vec<_>>(), [moved, 1 - moved]);
 }

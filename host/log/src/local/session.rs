@@ -208,6 +208,7 @@ impl<S: Storage> LogSession for LocalSession<S> {
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.check_alive()?;
         self.cursors.retain(|cursor| !partitions.contains(cursor.partition.id()));
+        self.held_back.retain(|partition| !partitions.contains(partition));
         let released = self.shared.groups.lock().release(&self.member, partitions);
         self.shared.rebalanced();
         released.map_err(|refused| self.refused(refused))

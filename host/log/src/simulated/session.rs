@@ -293,6 +293,7 @@ impl LogSession for SimulatedSession {
         self.check_alive()?;
         self.request(Call::Release, ErrorKind::Retriable, |session, broker| {
             session.cursors.retain(|cursor| !partitions.contains(&cursor.at));
+            session.held_back.retain(|partition| !partitions.contains(partition));
             for partition in partitions {
                 session.held.remove(partition);
                 session.revoking.remove(partition);
