@@ -12,8 +12,9 @@ use anyhow::{Context, Result, ensure};
 use millstream_tests::{Running, Server, ServerOptions, binary, guest_target, millstream, repository};
 
 /// Lines that are not run, and why.
-const NOT_RUN: [(&str, &str); 5] = [
+const NOT_RUN: [(&str, &str); 6] = [
     ("./x demo", "builds the workspace and takes minutes; it counts its payments itself, and its parts are tested"),
+    ("./x bench", "builds the workspace and takes minutes"),
     ("./x lint", "builds the workspace, and is run beside these tests"),
     ("./x test", "runs these tests"),
     ("./x sim", "builds the workspace; the simulation has tests of its own"),
