@@ -3,6 +3,7 @@
 mod call;
 mod commit;
 mod expiry;
+mod find;
 mod order;
 mod slot;
 
@@ -16,7 +17,7 @@ use self::{
     call::Call,
     expiry::ExpiryBounds,
     order::Order,
-    slot::{CHANGED, LOADING, REFERENCED, Slot, Slots, VACANT},
+    slot::{CHANGED, LOADING, Place, REFERENCED, Slots},
 };
 use crate::{StateBackend, StateError, StateId, encoding::CatalogEntry, hash_key, small_bytes::SmallBytes};
 
@@ -33,7 +34,7 @@ pub(crate) struct Table {
     /// When its entries expire, for a state with a time to live.
     pub(crate) expiry: ExpiryBounds,
 
-    index: HashTable<u32>,
+    index: HashTable<Place>,
     slots: Slots,
     free: Vec<u32>,
     loading: Vec<u32>,
@@ -92,81 +93,6 @@ impl Table {
 
     pub(crate) fn clean_entries(&self) -> usize {
         self.clean
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        let slots = &self.slots;
-        self.index.find(hash, |&at| slots[at].hash == hash && *slots[at].key == *key).copied()
-    }
-
-    /// As `find`, looking first where `hint` says.
-    #[inline]
-    fn find_near(&self, hash: u64, key: &[u8], hint: Option<u32>) -> Option<u32> {
-        if let Some(at) = hint
-            && let Some(slot) = self.slots.0.get(at as usize)
-            && slot.hash == hash
-            && slot.flags & VACANT == 0
-            && *slot.key == *key
-        {
-            return Some(at);
-        }
-        self.find(hash, key)
-    }
-
-    /// Whether `key` is at `at`.
-    #[inline]
-    fn has_at(&self, at: u32, key: &[u8]) -> bool {
-        self.slots.0.get(at as usize).is_some_and(|slot| slot.flags & VACANT == 0 && *slot.key == *key)
-    }
-
-    /// Adds an entry that is not there.
-    fn insert(&mut self, hash: u64, key: &[u8], flags: u8) -> u32 {
-        let slot = Slot { hash, key: SmallBytes::new(key), value: None, saved: 0, call: 0, flags };
-        self.memory_bytes += slot.memory_bytes();
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at] = slot;
-                at
-            }
-            None => {
-                self.slots.0.push(slot);
-                (self.slots.0.len() - 1) as u32
-            }
-        };
-        let slots = &self.slots;
-        self.index.insert_unique(hash, at, |&at| slots[at].hash);
-        at
-    }
-
-    /// Removes an entry from the index and frees its slot; the caller has taken it off every list.
-    fn remove(&mut self, at: u32) -> usize {
-        let slot = &mut self.slots[at];
-        let bytes = slot.memory_bytes();
-        if let Ok(entry) = self.index.find_entry(slot.hash, |&other| other == at) {
-            entry.remove();
-        }
-        slot.key = SmallBytes::default();
-        slot.value = None;
-        slot.flags = VACANT;
-        self.free.push(at);
-        self.memory_bytes -= bytes;
-        bytes
-    }
-
-    /// The slot of `key`, which [`Self::load`] must fill if it is new.
-    #[inline]
-    pub(crate) fn resolve(&mut self, hash: u64, key: &[u8]) -> u32 {
-        if let Some(at) = self.find(hash, key) {
-            let slot = &mut self.slots[at];
-            if slot.flags & REFERENCED == 0 {
-                slot.flags |= REFERENCED;
-            }
-            return at;
-        }
-        let at = self.insert(hash, key, LOADING);
-        self.loading.push(at);
-        at
     }
 
     /// Reads what the last `resolve` calls did not find, all at once.

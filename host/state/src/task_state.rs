@@ -299,6 +299,13 @@ impl Access<'_> {
         live(stored, self.expires(), self.now_ms)
     }
 
+    /// The values of slots, to a reader.
+    fn values(&self, found: &[u32]) -> BytesColumn {
+        let mut values = BytesColumn::with_capacity(found.len(), found.len() * 16);
+        self.table.visit_values(found, |stored| values.push(self.live(stored)));
+        values
+    }
+
     fn new_value<'v>(&self, payload: &'v [u8]) -> NewValue<'v> {
         NewValue { expiry_ms: self.expiry_ms, payload }
     }

@@ -4,8 +4,8 @@ use millstream_types::BytesColumn;
 
 use super::{
     Table,
-    order::{first_bytes, sort_by_key},
-    slot::{DIRTY, IN_FLIGHT, PENDING, SORTED, UNCOMMITTED, UNSORTED, entry_bytes},
+    order::{sort_by_key, with_first_bytes},
+    slot::{DIRTY, FETCHED, IN_FLIGHT, PENDING, SORTED, UNCOMMITTED, UNSORTED, entry_bytes},
 };
 use crate::{Entry, hash_key, small_bytes::SmallBytes};
 
@@ -101,21 +101,27 @@ impl Table {
 
     /// Appends the encoded keys of what is to be written back, ascending.
     pub(crate) fn sort_pending(&mut self, keys: &mut BytesColumn) {
-        let mut order: Vec<(u128, u32)> =
-            self.pending.iter().map(|&at| (first_bytes(&self.slots[at].key), at)).collect();
+        let mut order = with_first_bytes(&self.pending, &self.slots);
         sort_by_key(&mut order, &self.slots);
         self.pending.clear();
         self.pending.extend(order.iter().map(|&(_, at)| at));
         let mut encoded = Vec::new();
-        for &at in &self.pending {
-            self.encode_key(at, &mut encoded);
-            keys.push(Some(&encoded));
+        for chunk in self.pending.chunks(FETCHED) {
+            self.slots.fetch(chunk);
+            for &at in chunk {
+                self.encode_key(at, &mut encoded);
+                keys.push(Some(&encoded));
+            }
         }
     }
 
     /// The committed values of what is to be written back, in order.
     pub(crate) fn pending_values(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.pending.iter().map(|&at| {
+        let fetched = self.pending.chunks(FETCHED).inspect(|chunk| {
+            self.slots.fetch(chunk);
+            self.slots.fetch_values(chunk);
+        });
+        fetched.flatten().map(|&at| {
             let slot = &self.slots[at];
             match slot.flags & UNCOMMITTED {
                 0 => slot.value.as_deref(),
@@ -133,13 +139,17 @@ impl Table {
             self.pending.iter().for_each(|&at| self.slots[at].flags &= !(SORTED | UNSORTED));
         }
         let mut pending = std::mem::take(&mut self.pending);
-        for at in pending.drain(..) {
-            let slot = &mut self.slots[at];
-            slot.flags &= !PENDING;
-            if slot.flags & UNCOMMITTED == 0 {
-                self.note_clean(at);
+        for chunk in pending.chunks(FETCHED) {
+            self.slots.fetch(chunk);
+            for &at in chunk {
+                let slot = &mut self.slots[at];
+                slot.flags &= !PENDING;
+                if slot.flags & UNCOMMITTED == 0 {
+                    self.note_clean(at);
+                }
             }
         }
+        pending.clear();
         self.pending = pending;
         self.pending_bytes = 0;
         if let Some(order) = &mut self.order {

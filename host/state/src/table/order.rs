@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use super::slot::{SORTED, Slots, UNSORTED};
+use super::slot::{FETCHED, SORTED, Slots, UNSORTED};
 use crate::small_bytes::SmallBytes;
 
 /// Changed entries in key order.
@@ -55,14 +55,16 @@ impl Order {
         if self.unsorted.is_empty() {
             return;
         }
-        let mut added: Vec<(u128, u32)> = Vec::with_capacity(self.unsorted.len());
-        for at in self.unsorted.drain(..) {
+        let mut unsorted = std::mem::take(&mut self.unsorted);
+        unsorted.retain(|&at| {
             let slot = &mut slots[at];
-            if slot.flags & UNSORTED != 0 {
+            let is_new = slot.flags & UNSORTED != 0;
+            if is_new {
                 slot.flags = (slot.flags & !UNSORTED) | SORTED;
-                added.push((first_bytes(&slot.key), at));
             }
-        }
+            is_new
+        });
+        let mut added = with_first_bytes(&unsorted, slots);
         if added.len() * MERGED_SHARE < self.sorted.len() {
             self.sorted.extend(added.into_iter().map(|(_, at)| (slots[at].key.clone(), at)));
             return;
@@ -85,8 +87,40 @@ pub(super) fn sort_by_key(order: &mut [(u128, u32)], slots: &Slots) {
     order.sort_unstable_by(|(a, a_at), (b, b_at)| a.cmp(b).then_with(|| slots[*a_at].key.cmp(&slots[*b_at].key)));
 }
 
+/// Places with the first bytes of their keys, after those that all of them have in common: in a map these are most of
+/// what is first.
+pub(super) fn with_first_bytes(places: &[u32], slots: &Slots) -> Vec<(u128, u32)> {
+    let shared = shared_bytes(places, slots);
+    let mut with = Vec::with_capacity(places.len());
+    for chunk in places.chunks(FETCHED) {
+        slots.fetch(chunk);
+        with.extend(chunk.iter().map(|&at| (first_bytes(slots[at].key.get(shared..).unwrap_or_default()), at)));
+    }
+    with
+}
+
+/// How many bytes the keys of slots begin with in common.
+fn shared_bytes(places: &[u32], slots: &Slots) -> usize {
+    let Some((&first, others)) = places.split_first() else { return 0 };
+    let mut shared = &*slots[first].key;
+    for chunk in others.chunks(FETCHED) {
+        slots.fetch(chunk);
+        for &at in chunk {
+            let key = &*slots[at].key;
+            if !key.starts_with(shared) {
+                let same = shared.iter().zip(key).take_while(|(a, b)| a == b).count();
+                shared = shared.get(..same).unwrap_or_default();
+            }
+        }
+        if shared.is_empty() {
+            break;
+        }
+    }
+    shared.len()
+}
+
 /// The first 16 bytes as a number that orders as they do.
-pub(super) fn first_bytes(key: &[u8]) -> u128 {
+fn first_bytes(key: &[u8]) -> u128 {
     let mut first = [0; 16];
     let len = key.len().min(first.len());
     if let (Some(to), Some(from)) = (first.get_mut(..len), key.get(..len)) {

@@ -37,9 +37,11 @@ pub(super) const CHANGED: u8 = UNCOMMITTED | PENDING;
 /// A slot that is changed again before it is clean is in several of these at once. `value` is always the
 /// newest. The committed value of a PENDING slot that is also DIRTY or IN_FLIGHT is kept in the table's
 /// `saved`; the value in flight of a slot that is IN_FLIGHT and DIRTY in its `in_flight_values`.
+///
+/// It fills a cache line: among a million keys, what an access costs is how many lines it has to wait for.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Slot {
-    pub(super) hash: u64,
     pub(super) key: SmallBytes,
     /// The newest value as it is stored; `None`: there is none.
     pub(super) value: Option<SmallBytes>,
@@ -59,7 +61,8 @@ impl Slot {
     /// Memory that it takes, its place in the index included.
     #[inline]
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + 8 + self.key.heap_bytes() + self.value.as_ref().map_or(0, SmallBytes::heap_bytes)
+        let heap_bytes = self.key.heap_bytes() + self.value.as_ref().map_or(0, SmallBytes::heap_bytes);
+        size_of::<Self>() + 2 * size_of::<Place>() + heap_bytes
     }
 
     /// What the entry takes in a delta or a store.
@@ -72,6 +75,30 @@ impl Slot {
 pub(super) fn entry_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
     16 + key.len() + value.map_or(0, <[u8]>::len)
 }
+
+/// Where the slot of a key is, in the table's index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Part of the key's hash, which tells most other keys without a look at their slots.
+    pub(super) tag: u32,
+    pub(super) at: u32,
+}
+
+impl Place {
+    #[inline]
+    pub(super) fn tag_of(hash: u64) -> u32 {
+        hash as u32
+    }
+
+    /// What the index takes for a hash.
+    #[inline]
+    pub(super) fn spread(tag: u32) -> u64 {
+        u64::from(tag) << 32 | u64::from(tag)
+    }
+}
+
+/// So many slots are fetched at once.
+pub(super) const FETCHED: usize = 64;
 
 /// The slots of a table. Indices come from the table's own index, so that one out of range is a broken
 /// invariant, which must fail the task: it panics.
@@ -93,5 +120,23 @@ impl IndexMut<u32> for Slots {
     #[expect(clippy::indexing_slicing, reason = "see the type")]
     fn index_mut(&mut self, index: u32) -> &mut Slot {
         &mut self.0[index as usize]
+    }
+}
+
+impl Slots {
+    /// Has the processor fetch slots, at most [`FETCHED`], all at once: what a loop does with a slot keeps it from going
+    /// ahead to those that come next, and a look at each does not.
+    #[inline]
+    pub(super) fn fetch(&self, places: &[u32]) {
+        let flags = places.iter().map(|&at| self.0.get(at as usize).map_or(0, |slot| slot.flags));
+        std::hint::black_box(flags.fold(0, |all, flags| all | flags));
+    }
+
+    /// The same for the values of slots that have been fetched.
+    #[inline]
+    pub(super) fn fetch_values(&self, places: &[u32]) {
+        let slots = places.iter().filter_map(|&at| self.0.get(at as usize));
+        let firsts = slots.map(|slot| slot.value.as_deref().and_then(<[u8]>::first).copied().unwrap_or_default());
+        std::hint::black_box(firsts.fold(0, |all, first| all | first));
     }
 }

@@ -36,22 +36,20 @@ impl TaskState {
         check_column("fields", fields, keys.len())?;
         let access = self.open(state, StateKind::Map)?;
         let mut buffer = KeyBuffer::new();
-        let mut found = std::mem::take(&mut access.table.hints);
-        found.clear();
+        let room = keys.data().len() + fields.data().len() + 4 * keys.len();
+        let (mut hashes, mut encoded) = (Vec::with_capacity(keys.len()), BytesColumn::with_capacity(keys.len(), room));
         for (key, field) in keys.iter().zip(fields.iter()) {
             let key = buffer.field(key.unwrap_or_default(), field.unwrap_or_default());
-            found.push(access.table.resolve(hash_key(key), key));
+            hashes.push(hash_key(key));
+            encoded.push(Some(key));
         }
+        let mut found = std::mem::take(&mut access.table.hints);
+        access.table.resolve_all(&hashes, &encoded, &mut found);
         let loaded = access.table.load(access.backend);
-        let mut values = BytesColumn::with_capacity(found.len(), found.len() * 16);
-        if loaded.is_ok() {
-            for &at in &found {
-                values.push(access.live(access.table.value(at)));
-            }
-        }
+        let values = loaded.map(|()| access.values(&found));
         access.table.hints = found;
         self.settle();
-        loaded.map(|()| values)
+        values
     }
 
     /// Writes `values[i]` at field `fields[i]` of `keys[i]`, in order; null deletes the field.

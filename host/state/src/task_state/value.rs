@@ -14,20 +14,12 @@ impl TaskState {
         check_column("group keys", &groups.keys, groups.hashes.len())?;
         let access = self.open(state, StateKind::Value)?;
         let mut found = std::mem::take(&mut access.table.hints);
-        found.clear();
-        for (hash, key) in groups.hashes.iter().zip(groups.keys.iter()) {
-            found.push(access.table.resolve(*hash, key.unwrap_or_default()));
-        }
+        access.table.resolve_all(&groups.hashes, &groups.keys, &mut found);
         let loaded = access.table.load(access.backend);
-        let mut values = BytesColumn::with_capacity(found.len(), found.len() * 16);
-        if loaded.is_ok() {
-            for &at in &found {
-                values.push(access.live(access.table.value(at)));
-            }
-        }
+        let values = loaded.map(|()| access.values(&found));
         access.table.hints = found;
         self.settle();
-        loaded.map(|()| values)
+        values
     }
 
     /// Writes `values[i]` at the key of group `indices[i]`; null deletes.
@@ -67,16 +59,11 @@ impl TaskState {
     pub fn get_many(&mut self, state: &StateHandle, keys: &BytesColumn) -> Result<BytesColumn, StateError> {
         check_column("keys", keys, keys.len())?;
         let access = self.open(state, StateKind::Value)?;
-        let found: Vec<u32> = keys
-            .iter()
-            .map(|key| key.unwrap_or_default())
-            .map(|key| access.table.resolve(hash_key(key), key))
-            .collect();
+        let hashes: Vec<u64> = keys.iter().map(|key| hash_key(key.unwrap_or_default())).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        access.table.resolve_all(&hashes, keys, &mut found);
         access.table.load(access.backend)?;
-        let mut values = BytesColumn::with_capacity(found.len(), found.len() * 16);
-        for &at in &found {
-            values.push(access.live(access.table.value(at)));
-        }
+        let values = access.values(&found);
         self.settle();
         Ok(values)
     }
