@@ -122,3 +122,37 @@ fn what_there_is_not_is_said() {
     let options = Options { source_partitions: [("clicks".to_owned(), 2)].into(), ..Options::default() };
     assert!(TestPipeline::new(planned(TUMBLING), Arc::new(NoOperators), &options).is_err());
 }
+
+#[test]
+fn a_partition_that_is_far_ahead_waits_for_the_others() {
+    let text = "pipeline: spend
+sources: { payments: { topic: payments, watermark: { align: 1m } } }
+steps:
+  seen: { from: payments, filter: \"true\" }
+  hourly: { from: payments, key: /user, window: { tumbling: 1h }, aggregate: { spend: sum(/amount) } }
+sinks:
+  seen: { from: seen, stdout: {} }
+  out: { from: hourly, stdout: {} }
+";
+    let spec = parse("pipeline.yaml", text).unwrap_or_else(|errors| panic!("{errors}"));
+    let plan = plan(&spec, &NoOperators).unwrap_or_else(|errors| panic!("{errors}"));
+    let options = Options { partitions: 2, ..Options::default() };
+    let mut test = TestPipeline::new(plan, Arc::new(NoOperators), &options).expect("a pipeline");
+    let mut push = |user: &str, partition: u32, minute: i64| -> Vec<String> {
+        test.push("payments", &[payment(user, 1, minute * 60_000).in_partition(partition)]).expect("pushed");
+        let seen = test.read_sink("seen").expect("a sink");
+        let minute = |record: &Record| record.timestamp_ms.expect("a time") / 60_000;
+        let mut seen: Vec<_> =
+            seen.iter().map(|record| format!("{} {}", record.json()["user"], minute(record))).collect();
+        seen.sort();
+        seen.iter().map(|seen| seen.replace('"', "")).collect()
+    };
+    assert_eq!(push("slow", 1, 0), ["slow 0"]);
+    assert_eq!(push("fast", 0, 0), ["fast 0"]);
+    // Nobody knew before it was read.
+    assert_eq!(push("fast", 0, 5), ["fast 5"]);
+    assert!(push("fast", 0, 6).is_empty());
+    assert_eq!(push("slow", 1, 3), ["slow 3"]);
+    assert!(push("fast", 0, 7).is_empty());
+    assert_eq!(push("slow", 1, 4), ["fast 6", "fast 7", "slow 4"]);
+}
