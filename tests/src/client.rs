@@ -122,7 +122,9 @@ impl Client {
         self.post(&path, "application/x-ndjson", lines.as_bytes())?.success().map(drop)
     }
 
-    /// How many records a topic has; none where there is no such topic yet.
+    /// How many offsets a topic has; none where there is no such topic yet. On Kafka the end of each transaction takes
+    /// one in every partition that it wrote to, so that this is more than there are records: to wait for records, read
+    /// them.
     ///
     /// # Errors
     /// When the server does not answer.

@@ -14,6 +14,7 @@ mod server;
 
 use std::{
     env,
+    fmt::Debug,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -32,6 +33,9 @@ pub use server::{Server, ServerOptions};
 /// How long anything is waited for. Far above what it takes, so that only what never comes fails a test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Waits until `condition` holds.
 ///
 /// # Errors
@@ -45,9 +49,34 @@ pub fn until(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
             Ok(false) => last = None,
             Err(error) => last = Some(error),
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(PAUSE);
     }
     bail!("waited in vain until {what}{}", last.map_or_else(String::new, |error| format!(": {error:#}")))
+}
+
+/// Waits until `look` says that all is there, for as long as what it says of how far things are changes.
+///
+/// # Errors
+/// When all is not there and nothing has changed for two minutes, or it cannot be asked for as long.
+pub fn while_it_moves<P: PartialEq + Debug>(what: &str, look: impl Fn() -> Result<(bool, P)>) -> Result<()> {
+    let mut moved = Instant::now();
+    let mut last: Option<P> = None;
+    let mut failure = None;
+    while moved.elapsed() < PATIENCE {
+        match look() {
+            Ok((true, _)) => return Ok(()),
+            Ok((false, at)) => {
+                failure = None;
+                if last.as_ref() != Some(&at) {
+                    (moved, last) = (Instant::now(), Some(at));
+                }
+            }
+            Err(error) => failure = Some(error),
+        }
+        thread::sleep(PAUSE);
+    }
+    let why = failure.map_or_else(String::new, |error| format!(": {error:#}"));
+    bail!("nothing moves any more until {what}, and it is at {last:?}{why}")
 }
 
 /// The repository.

@@ -4,7 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     path::Path,
@@ -106,14 +106,19 @@ fn check_stayed(before: &Tasks, after: &Tasks, keeps: bool) -> Result<()> {
     Ok(())
 }
 
+/// Each record has come out once, and was counted in its turn.
 fn check_once(server: &Server, name: &str, written: u64) -> Result<()> {
     let topic = format!("{name}-out");
-    server.until("everything has come out", || Ok(server.record_count(&topic)? >= written))?;
+    millstream_tests::while_it_moves("everything has come out", || {
+        let ids = server.records(&topic)?.iter().map(id_of).collect::<Result<BTreeSet<_>>>()?;
+        Ok((ids.len() as u64 >= written, (ids.len(), committed(server, name)?)))
+    })
+    .or_else(|error| whereabouts(server, name, written).and_then(|found| Err(error.context(found))))?;
     let mut ids = Vec::new();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for record in server.records(&topic)? {
         let value = value_of(&record)?;
-        ids.push(value["id"].as_u64().context("no id")?);
+        ids.push(id_of(&record)?);
         let count = counts.entry(value["key"].as_str().context("no key")?.to_owned()).or_default();
         *count += 1;
         ensure!(value["count"].as_u64() == Some(*count), "{value} is number {count} of its key");
@@ -121,6 +126,38 @@ fn check_once(server: &Server, name: &str, written: u64) -> Result<()> {
     ids.sort_unstable();
     ensure!(ids == (0..written).collect::<Vec<_>>(), "{} records are not {written}, each once", ids.len());
     Ok(())
+}
+
+fn id_of(record: &Value) -> Result<u64> {
+    value_of(record)?["id"].as_u64().context("no id")
+}
+
+/// The committed position of each partition of the input that this host has.
+fn committed(server: &Server, name: &str) -> Result<BTreeMap<u64, i64>> {
+    let (status, input) = (server.status(name)?, format!("{name}-in"));
+    let tasks = status["tasks"].as_array().context("no tasks")?;
+    Ok(tasks
+        .iter()
+        .filter_map(|task| Some((task["partition"].as_u64()?, task["positions"][&input].as_i64()?)))
+        .collect())
+}
+
+/// Where the records that have not come out are in the input: before what is committed they are lost, after it they
+/// were not read yet.
+fn whereabouts(server: &Server, name: &str, written: u64) -> Result<String> {
+    let committed = committed(server, name)?;
+    let out = server.records(&format!("{name}-out"))?.iter().map(id_of).collect::<Result<BTreeSet<_>>>()?;
+    let mut text = format!("{} of {written} records came out. Committed: {committed:?}.", out.len());
+    for record in server.records(&format!("{name}-in"))? {
+        let (id, partition, offset) = (id_of(&record)?, record["partition"].as_u64(), record["offset"].as_i64());
+        if !out.contains(&id) {
+            let position = partition.and_then(|partition| committed.get(&partition).copied());
+            let what = if offset < position { "LOST" } else { "not read" };
+            write!(text, " {id} is {what}: it is at {offset:?} of partition {partition:?}.")?;
+        }
+    }
+    write!(text, " Status: {}", server.status(name)?)?;
+    Ok(text)
 }
 
 fn hosts_come_and_go(settings: &str, keeps: bool) -> Result<()> {
