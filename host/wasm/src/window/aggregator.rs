@@ -105,7 +105,11 @@ fn lift_column(name: &str, column: BytesColumnResult, expected: usize) -> Result
     lift(column, expected).or_else(|error| malformed(format_args!("broken {name}: {error}")))
 }
 
-fn lift_added(added: GuestAdded, additions: &Additions<'_>, expected: usize) -> Result<Added, OperatorError> {
+pub(super) fn lift_added(
+    added: GuestAdded,
+    additions: &Additions<'_>,
+    expected: usize,
+) -> Result<Added, OperatorError> {
     let accumulators = lift_column("accumulators", added.accumulators, expected)?;
     let failures = lift_failures(added.failures, additions.batch.len())?;
     // A failed record counts nowhere, so an accumulator that was begun by nothing else stays null.

@@ -45,7 +45,7 @@ impl WindowAssigner for WasmAssigner {
     }
 }
 
-fn lift_assigned(assigned: GuestAssigned, records: usize, limit: usize) -> Result<Assigned, OperatorError> {
+pub(super) fn lift_assigned(assigned: GuestAssigned, records: usize, limit: usize) -> Result<Assigned, OperatorError> {
     let failures = lift_failures(assigned.failures, records)?;
     let windows = lift_windows(&assigned.windows)?;
     let Some(rows) = u32s(&assigned.rows).filter(|rows| rows.len() == windows.len()) else {

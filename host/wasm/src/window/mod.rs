@@ -79,3 +79,6 @@ fn lift_times(name: &str, times: &[u8], expected: usize) -> Result<Vec<i64>, Ope
 fn lift_failures(column: FailureColumn, records: usize) -> Result<Vec<RecordFailure>, OperatorError> {
     failures(&column.records, column.reasons, records)
 }
+
+#[cfg(test)]
+mod tests;

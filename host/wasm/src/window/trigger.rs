@@ -102,7 +102,7 @@ fn lower_panes<'a>(panes: &TriggerPanes<'a>, windows: &'a Windows) -> GuestPanes
     }
 }
 
-fn lift_verdicts(
+pub(super) fn lift_verdicts(
     answer: GuestVerdicts,
     verdicts: usize,
     panes: usize,
