@@ -10,6 +10,7 @@ mod runs;
 mod savepoints;
 mod server;
 mod topics;
+mod window_parts;
 
 use std::{fs, path::Path};
 

@@ -102,3 +102,45 @@ fn a_swapped_version_is_in_force_after_a_crash() -> Result<()> {
     ensure!(shown["operators"]["score"] == "score@1.0.0", "{shown}");
     Ok(())
 }
+
+#[test]
+fn a_window_step_keeps_its_windows_when_its_aggregator_is_swapped() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), &ServerOptions::default())?;
+    let guests = operators_of("tests/guests")?;
+    let spread = fs::read(guests.join("spread.wasm"))?;
+    server.push("spread@1.0.0", &spread)?;
+    server.push("spread@2.0.0", &spread)?;
+    server.push("threshold@1.0.0", &fs::read(guests.join("threshold.wasm"))?)?;
+    server.create_topic("in", 1)?;
+    let yaml = "pipeline: p
+sources: { in: { topic: in } }
+steps:
+  told: { from: in, window: { tumbling: 1h }, aggregator: spread@1.0.0, config: { field: n } }
+sinks: { out: { from: told, topic: out } }
+";
+    server.launch("p", yaml)?;
+    let record = |timestamp_ms: u64, n: u64| {
+        format!("{{\"key\":\"k\",\"timestamp_ms\":{timestamp_ms},\"value\":{{\"n\":{n}}}}}\n")
+    };
+    let taken = |records: u64| {
+        server.until("records are taken", || Ok(server.status("p")?["steps"][0]["records_in"] == records))
+    };
+    server.produce("in", &record(1, 5))?;
+    taken(1)?;
+    let plugin = server.get("/api/v1/plugins/spread/1.0.0")?.success()?.json();
+    ensure!(plugin["world"] == "aggregator" || plugin["kind"] == "aggregator", "{plugin}");
+
+    let other_world = problem(server.swap("p", "told", "threshold@1.0.0")?, 409, "swap-refused")?;
+    ensure!(other_world.text.contains("of the world `trigger` and not of `aggregator`"), "{other_world:?}");
+    let report = server.swap("p", "told", "spread@2.0.0")?.success()?.json();
+    ensure!(report["from"] == "spread@1.0.0" && report["to"] == "spread@2.0.0", "{report}");
+    ensure!(server.status("p")?["steps"][0]["operator"] == "spread@2.0.0");
+    problem(server.delete("/api/v1/plugins/spread/2.0.0")?, 409, "plugin-in-use")?;
+
+    server.produce("in", &(record(2, 9) + &record(3_600_000, 1) + &record(3_600_001, 1)))?;
+    server.until("the hour is told", || Ok(server.record_count("out")? == 1))?;
+    let told = millstream_tests::value_of(&server.records("out")?[0])?;
+    ensure!(told["count"] == 2 && told["spread"] == 4.0, "{told}");
+    Ok(())
+}
