@@ -77,4 +77,25 @@ pub mod window {
             }
         }
     }
+    /// What a window assigner exports.
+    pub mod assignment {
+        pub use super::generated::assigner::exports::millstream::window::assignment::{Assigned, Description, Guest};
+    }
+
+    /// What a trigger exports.
+    pub mod firing {
+        pub use super::generated::trigger::exports::millstream::window::firing::{
+            Description, Elements, Guest, Panes, Verdicts,
+        };
+    }
+
+    /// What a window function exports.
+    pub mod window_function {
+        pub use super::generated::process::exports::millstream::window::window_function::{Description, Guest, Pane};
+    }
+
+    /// What a watermark generator exports.
+    pub mod watermarks {
+        pub use super::generated::watermark::exports::millstream::window::watermarks::{Description, Guest, Progress};
+    }
 }

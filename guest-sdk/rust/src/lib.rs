@@ -59,7 +59,11 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::state::{List, Map, Value};
-    pub use crate::window::{Aggregator, Pane, Window, aggregator};
+    pub use crate::window::{
+        Aggregator, FiredPane, Pane, Partition, Trigger, TriggerPane, Verdict, WatermarkGenerator, Window,
+        WindowAssigner, WindowFunction, Windows, aggregator, trigger, watermark_generator, window_assigner,
+        window_function,
+    };
     pub use crate::{
         Bytes, Context, Error, Json, NewValue, NoConfig, Operator, Output, Record, Result, ResultExt as _, State,
         Timer, Tombstone, ensure, fail, log, operator,

@@ -20,6 +20,30 @@ pub fn aggregator(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(&part::AGGREGATOR, arguments, item)
 }
 
+/// See `millstream_guest::window::window_assigner`.
+#[proc_macro_attribute]
+pub fn window_assigner(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&part::WINDOW_ASSIGNER, arguments, item)
+}
+
+/// See `millstream_guest::window::trigger`.
+#[proc_macro_attribute]
+pub fn trigger(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&part::TRIGGER, arguments, item)
+}
+
+/// See `millstream_guest::window::window_function`.
+#[proc_macro_attribute]
+pub fn window_function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&part::WINDOW_FUNCTION, arguments, item)
+}
+
+/// See `millstream_guest::window::watermark_generator`.
+#[proc_macro_attribute]
+pub fn watermark_generator(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&part::WATERMARK_GENERATOR, arguments, item)
+}
+
 /// See `millstream_guest::State`.
 #[proc_macro_derive(State, attributes(state))]
 pub fn derive_state(item: TokenStream) -> TokenStream {

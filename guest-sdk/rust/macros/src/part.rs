@@ -6,6 +6,7 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
 use syn::{Expr, LitInt, Result, parse_quote};
 
+use crate::duration::milliseconds;
 use crate::fill::Filled;
 
 /// A part of a window step, or a watermark generator.
@@ -44,11 +45,82 @@ pub(crate) const AGGREGATOR: Part = Part {
     },
 };
 
+pub(crate) const WINDOW_ASSIGNER: Part = Part {
+    attribute: "window_assigner",
+    noun: "a window assigner",
+    traits: &[("WindowAssigner", "export_window_assigner")],
+    options: &["merges"],
+    fill: |item, options, _| {
+        if options.merges {
+            item.add(parse_quote!(
+                const MERGES: bool = true;
+            ));
+        }
+        Ok(())
+    },
+};
+
+pub(crate) const TRIGGER: Part = Part {
+    attribute: "trigger",
+    noun: "a trigger",
+    traits: &[("Trigger", "export_trigger")],
+    options: &["version"],
+    fill: |item, _, _| {
+        add_state(item);
+        Ok(())
+    },
+};
+
+pub(crate) const WINDOW_FUNCTION: Part = Part {
+    attribute: "window_function",
+    noun: "a window function",
+    traits: &[("WindowFunction", "export_window_function")],
+    options: &[],
+    fill: |item, _, _| {
+        item.add_missing("Gathered", || {
+            parse_quote!(
+                type Gathered = ();
+            )
+        });
+        item.add_missing("begin", || {
+            parse_quote! {
+                fn begin(&mut self, _: &::millstream_guest::window::FiredPane)
+                -> ::millstream_guest::Result<Self::Gathered> {
+                    ::core::result::Result::Ok(::core::default::Default::default())
+                }
+            }
+        });
+        Ok(())
+    },
+};
+
+pub(crate) const WATERMARK_GENERATOR: Part = Part {
+    attribute: "watermark_generator",
+    noun: "a watermark generator",
+    traits: &[("WatermarkGenerator", "export_watermark_generator")],
+    options: &["every"],
+    fill: |item, options, _| {
+        add_state(item);
+        match (options.every_ms, item.has("on_time")) {
+            (Some(every_ms), true) => item.add(parse_quote! {
+                const EVERY: ::core::option::Option<::core::time::Duration> =
+                    ::core::option::Option::Some(::core::time::Duration::from_millis(#every_ms));
+            }),
+            (None, true) => return Err(item.error("`fn on_time` needs `#[watermark_generator(every = \"1s\")]`")),
+            (Some(_), false) => return Err(item.error("`every` says how often `fn on_time` is called; there is none")),
+            (None, false) => {}
+        }
+        Ok(())
+    },
+};
+
 /// What an attribute says.
 #[derive(Default)]
 struct Options {
     schema: Option<Expr>,
     version: Option<LitInt>,
+    merges: bool,
+    every_ms: Option<u64>,
 }
 
 impl Part {
@@ -97,10 +169,22 @@ impl Options {
                 version.base10_parse::<u32>()?;
                 self.version = Some(version);
             }
+            "merges" => self.merges = true,
+            "every" => self.every_ms = Some(milliseconds(&meta.value()?.parse()?)?),
             _ => return Err(meta.error("is not known")),
         }
         Ok(())
     }
+}
+
+/// What is remembered: nothing, unless told otherwise.
+fn add_state(item: &mut Filled) {
+    item.add_missing("State", || {
+        parse_quote!(
+            type State = ();
+        )
+    });
+    add_codec(item);
 }
 
 /// The codec that state has unless told otherwise.

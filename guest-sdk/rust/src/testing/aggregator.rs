@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Emitted, Failed, Input, columns, failed};
+use super::hosted::Hosted;
+use super::records::{Emitted, Failed, Input, columns, failed, told};
 use crate::column::{Column, ColumnBuilder, LeU32s};
 use crate::contract::BytesColumn;
 use crate::contract::window::WindowColumn;
 use crate::contract::window::aggregation::{Added, Additions, Panes};
-use crate::host::{self, Simulated};
 use crate::instance::configured;
 use crate::log::Level;
 use crate::state::Codec;
@@ -16,9 +16,8 @@ use crate::{Error, Result};
 
 /// An aggregator under test, with an accumulator for each key, stored as the host stores it.
 pub struct AggregatorHarness<A> {
-    aggregator: ByRecord<A>,
+    hosted: Hosted<ByRecord<A>>,
     accumulators: BTreeMap<Vec<u8>, Vec<u8>>,
-    host: Simulated,
 }
 
 impl<A: Aggregator> AggregatorHarness<A> {
@@ -28,7 +27,7 @@ impl<A: Aggregator> AggregatorHarness<A> {
     /// Why the aggregator refuses the configuration.
     pub fn new(config: &str) -> Result<Self> {
         let aggregator = configured(config, ByRecord::configure).map_err(Error::new)?;
-        Ok(Self { aggregator, accumulators: BTreeMap::new(), host: Simulated::default() })
+        Ok(Self { hosted: Hosted::new(aggregator), accumulators: BTreeMap::new() })
     }
 
     /// Adds records, in one batch, each to the accumulator of its key, and returns those that failed.
@@ -71,7 +70,7 @@ impl<A: Aggregator> AggregatorHarness<A> {
         }
         let accumulators = stored.iter().map(|bytes| Some(bytes.as_slice())).collect::<ColumnBuilder>().finish();
         let groups = vec![0; stored.len() * 4];
-        let merged = self.hosted(|aggregator| aggregator.merge(accumulators, groups, 1))?;
+        let merged = self.hosted.call(|aggregator| aggregator.merge(accumulators, groups, 1))?;
         self.store(&[into.as_bytes().to_vec()], &merged);
         Ok(())
     }
@@ -84,18 +83,9 @@ impl<A: Aggregator> AggregatorHarness<A> {
     pub fn result(&mut self, key: &str, window: Window) -> Result<Emitted> {
         let one = |bytes: &[u8]| [Some(bytes)].into_iter().collect::<ColumnBuilder>().finish();
         let accumulators = one(&self.stored(key)?);
-        let windows =
-            WindowColumn { starts: window.start_ms.to_le_bytes().to_vec(), ends: window.end_ms.to_le_bytes().to_vec() };
-        let panes = Panes { keys: one(key.as_bytes()), windows };
-        let values = self.hosted(|aggregator| aggregator.results(accumulators, panes))?;
-        Ok(Emitted {
-            output: "main",
-            source: 0,
-            key: Some(key.into()),
-            value: Column::new(&values).get(0).map(<[u8]>::to_vec),
-            timestamp_ms: window.last_ms(),
-            headers: Vec::new(),
-        })
+        let panes = Panes { keys: one(key.as_bytes()), windows: WindowColumn::of(&[window]) };
+        let values = self.hosted.call(|aggregator| aggregator.results(accumulators, panes))?;
+        Ok(told(key, window, Column::new(&values).get(0)))
     }
 
     /// The accumulator of a key, decoded; one that is created where nothing was added to it.
@@ -128,7 +118,7 @@ impl<A: Aggregator> AggregatorHarness<A> {
 
     /// The log so far.
     pub fn log(&self) -> &[(Level, String)] {
-        &self.host.lines
+        self.hosted.log()
     }
 
     fn change(
@@ -153,7 +143,7 @@ impl<A: Aggregator> AggregatorHarness<A> {
         let stored = stored.collect::<ColumnBuilder>().finish();
         let records: Vec<Input> = records.into_iter().map(|(_, record)| record).collect();
         let additions = Additions { batch: columns(&records), rows: rows.into_bytes(), targets: targets.into_bytes() };
-        let added = self.hosted(|aggregator| change(aggregator, additions, stored))?;
+        let added = self.hosted.call(|aggregator| change(aggregator, additions, stored))?;
         self.store(&keys, &added.accumulators);
         Ok(failed(&added.failures.records, &added.failures.reasons))
     }
@@ -163,7 +153,7 @@ impl<A: Aggregator> AggregatorHarness<A> {
             return Ok(stored.clone());
         }
         let mut created = Vec::new();
-        A::Codec::encode(&self.aggregator.create(), &mut created)?;
+        A::Codec::encode(&self.hosted.part.create(), &mut created)?;
         Ok(created)
     }
 
@@ -173,12 +163,5 @@ impl<A: Aggregator> AggregatorHarness<A> {
                 self.accumulators.insert(key.clone(), accumulator.to_vec());
             }
         }
-    }
-
-    fn hosted<R>(&mut self, call: impl FnOnce(&mut ByRecord<A>) -> R) -> R {
-        host::swap(&mut self.host);
-        let result = call(&mut self.aggregator);
-        host::swap(&mut self.host);
-        result
     }
 }

@@ -34,6 +34,13 @@ impl Window {
     }
 }
 
+impl WindowColumn {
+    pub(crate) fn of(windows: &[Window]) -> Self {
+        let column = |of: fn(&Window) -> i64| windows.iter().flat_map(|window| of(window).to_le_bytes()).collect();
+        Self { starts: column(|window| window.start_ms), ends: column(|window| window.end_ms) }
+    }
+}
+
 /// A window of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Pane<'a> {
