@@ -10,7 +10,7 @@ use crate::{
     disk::Contents,
     input::Record,
     operators::Total,
-    world::{FIRST, FIRST_CHANGELOG, SECOND, SECOND_CHANGELOG},
+    world::{FIRST, FIRST_CHANGELOG, SECOND, SECOND_CHANGELOG, WINDOWS_CHANGELOG},
 };
 
 /// What a run did wrong.
@@ -20,7 +20,7 @@ pub struct Violation {
     pub reason: String,
 }
 
-fn violation<T>(reason: String) -> Result<T, Violation> {
+pub(crate) fn violation<T>(reason: String) -> Result<T, Violation> {
     Err(Violation { reason })
 }
 
@@ -135,7 +135,11 @@ fn fold(log: &SimulatedLog, changelog: &str, partition: usize, position: i64) ->
 /// Each store holds what was committed up to its position, and nothing else.
 fn check_disks(log: &SimulatedLog, disks: &[(String, Contents)]) -> Result<(), Violation> {
     for (task, contents) in disks {
-        let changelog = if task.contains("by-shop") { SECOND_CHANGELOG } else { FIRST_CHANGELOG };
+        let changelog = match task {
+            task if task.contains("windows") => WINDOWS_CHANGELOG,
+            task if task.contains("by-shop") => SECOND_CHANGELOG,
+            _ => FIRST_CHANGELOG,
+        };
         let partition: usize = task.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(usize::MAX);
         let expected = fold(log, changelog, partition, contents.position.unwrap_or(0));
         if contents.entries != expected {

@@ -13,6 +13,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Its event time, milliseconds.
+    pub(crate) fn timestamp_ms(&self) -> i64 {
+        self.id as i64
+    }
+
     fn value(&self) -> String {
         format!(r#"{{"id":{},"user":"{}","shop":"{}","amount":{}}}"#, self.id, self.user, self.shop, self.amount)
     }
@@ -36,7 +41,7 @@ pub(crate) fn batch(records: &[Record]) -> RecordBatch {
     let mut batch = RecordBatch::default();
     for record in records {
         let value = record.value();
-        let timestamp_ms = record.id as i64;
+        let timestamp_ms = record.timestamp_ms();
         batch.push(RecordRef { key: Some(record.user.as_bytes()), value: Some(value.as_bytes()), timestamp_ms });
     }
     batch

@@ -23,6 +23,7 @@ mod input;
 mod operators;
 mod scheduler;
 mod snapshots;
+mod windows;
 mod world;
 
 pub use checker::Violation;

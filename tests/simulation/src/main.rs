@@ -53,6 +53,7 @@ struct Sum {
     waits: u64,
     swaps: u64,
     hand_overs: u64,
+    windows: u64,
     failed: Vec<(u64, String)>,
 }
 
@@ -70,6 +71,7 @@ impl Sum {
         self.waits += report.waits;
         self.swaps += report.swaps;
         self.hand_overs += report.hand_overs;
+        self.windows += report.windows;
         if let Some(violation) = &report.violation {
             self.failed.push((report.seed, violation.reason.clone()));
         }
@@ -139,13 +141,13 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             "runs": sum.runs, "failed": sum.failed.len(), "records": sum.records, "commits": sum.commits,
             "worker_crashes": sum.crashes, "host_crashes": sum.host_crashes, "stalls": sum.stalls,
             "lost_messages": sum.lost, "fenced": sum.fenced, "expulsions": sum.expulsions, "waits": sum.waits,
-            "swaps": sum.swaps, "hand_overs": sum.hand_overs, "seconds": took.as_secs_f64(), "first_failed_seed": first,
+            "swaps": sum.swaps, "hand_overs": sum.hand_overs, "windows": sum.windows, "seconds": took.as_secs_f64(), "first_failed_seed": first,
         });
         println!("{result}");
     } else {
         println!(
             "{} runs in {:.1} s: {} records, {} commits, {} workers and {} hosts crashed, {} stood still, {} messages \
-             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps, {} standbys took over",
+             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps, {} standbys took over, {} windows ended",
             sum.runs,
             took.as_secs_f64(),
             sum.records,
@@ -158,7 +160,8 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             sum.fenced,
             sum.waits,
             sum.swaps,
-            sum.hand_overs
+            sum.hand_overs,
+            sum.windows
         );
         println!("{} failed", sum.failed.len());
     }

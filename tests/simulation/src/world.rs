@@ -29,27 +29,44 @@ use crate::{
     operators::Operators,
     scheduler::{Counts, Crash, GivenUp, Scheduler},
     snapshots::{Shelf, SimulatedSnapshots},
+    windows,
 };
 
-const INPUT: &str = "in";
+pub(crate) const INPUT: &str = "in";
 pub(crate) const FIRST: &str = "first";
 pub(crate) const SECOND: &str = "second";
 pub(crate) const FIRST_CHANGELOG: &str = "payments.by-user.changelog";
 pub(crate) const SECOND_CHANGELOG: &str = "payments.by-shop.changelog";
+/// What windows tell, and what is late for them.
+pub(crate) const TOLD: &str = "told";
+pub(crate) const LATE: &str = "late";
+pub(crate) const WINDOWS_CHANGELOG: &str = "payments.windows.changelog";
+/// The length of windows.
+pub(crate) const WINDOW_MS: i64 = 16;
 
 /// A record crosses a shuffle on its way. Both stages keep state; in some runs the first is a built-in, which has
 /// no changelog that would hold up its next owner.
 const PIPELINE: &str = "
 pipeline: payments
-sources: { in: { topic: in } }
+sources: { in: { topic: in, watermark: { idle: never } } }
 steps:
   by-user: { from: in, LOGIC }
   by-shop: { from: by-user, key: /shop, operator: totals@1.0.0 }
-sinks: { first: { from: by-user, topic: first }, second: { from: by-shop, topic: second } }
+sinks:
+  first: { from: by-user, topic: first }
+  second: { from: by-shop, topic: second }
+WINDOWS
 standby: STANDBYS
 commit: { interval: 500ms }
 batch: { records: 4 }
 ";
+
+/// In some runs event time decides behind another shuffle. Each partition of the input is in order, so that nothing is
+/// late, and a window ends when all tasks before it have come so far, whoever dies.
+const WINDOWS: (&str, &str) = (
+    "  windows: { from: by-shop, key: /user, window: { tumbling: 16ms }, aggregate: { n: count(), sum: sum(/amount) } }",
+    "  told: { from: windows, topic: told }\n  late: { from: windows.late, topic: late }",
+);
 
 /// As in production, so that they relate to the intervals of write-backs and flushes as there.
 const TRANSACTION_TIMEOUT_MS: i64 = 15_000;
@@ -94,6 +111,8 @@ pub struct Report {
     pub followed: u64,
     /// Stores that went from a standby to a worker.
     pub hand_overs: u64,
+    /// Results of windows.
+    pub windows: u64,
     /// How often the turn went from one to another.
     pub turns: u64,
     /// The same for the same run.
@@ -113,6 +132,7 @@ struct World {
     plan: Plan,
     workers: usize,
     first_counts: bool,
+    has_windows: bool,
     shelf: Shelf,
     is_ending: AtomicBool,
     swaps: AtomicUsize,
@@ -141,7 +161,9 @@ pub fn run(seed: u64, options: &Options) -> Report {
     let log = SimulatedLog::with(config, scheduler.clone());
     let input = input::draw(seed, random.random_range(40..200));
     let mut report = Report { seed, records: input.len() as u64, ..Report::default() };
-    let world = match set_up(&mut random, options.rules, &scheduler, &log) {
+    // Drawn apart, so that what else is drawn does not depend on it.
+    let has_windows = StdRng::seed_from_u64(seed ^ 0x71_3e).random_bool(0.3);
+    let world = match set_up(&mut random, has_windows, options.rules, &scheduler, &log) {
         Ok(world) => world,
         Err(error) => {
             report.violation = Some(Violation { reason: format!("cannot begin: {error}") });
@@ -159,6 +181,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
     report.followed = world.followed.load(Ordering::Relaxed) as u64;
     let at_the_end: u64 = world.processes().map(|process| process.hand_overs()).sum();
     report.hand_overs = world.hand_overs.load(Ordering::Relaxed) + at_the_end;
+    report.windows = if world.has_windows { windows::told(&log) } else { 0 };
     report.turns = scheduler.turns();
     report.digest = scheduler.digest();
     report.trace = scheduler.trace();
@@ -166,21 +189,30 @@ pub fn run(seed: u64, options: &Options) -> Report {
         Some(reason) => Some(Violation { reason }),
         None => {
             let disks: Vec<_> = world.hosts.iter().flat_map(|host| host.disk.contents()).collect();
-            checker::check(&log, &input, &disks, world.first_counts).err()
+            let checked = checker::check(&log, &input, &disks, world.first_counts);
+            checked.and_then(|()| if world.has_windows { windows::check(&log, &input) } else { Ok(()) }).err()
         }
     };
     report
 }
 
-fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &SimulatedLog) -> anyhow::Result<World> {
+fn set_up(
+    random: &mut StdRng,
+    has_windows: bool,
+    rules: Rules,
+    scheduler: &Arc<Scheduler>,
+    log: &SimulatedLog,
+) -> anyhow::Result<World> {
     let partitions = random.random_range(1..4);
-    for topic in [INPUT, FIRST, SECOND] {
+    for topic in [INPUT, FIRST, SECOND, TOLD, LATE].into_iter().take(if has_windows { 5 } else { 3 }) {
         log.create_topic(&TopicSpec::new(topic, partitions))?;
     }
     let first_counts = random.random_bool(0.6);
     let logic = if first_counts { "operator: totals@1.0.0" } else { "filter: /amount >= 0" };
     let standbys = if random.random_bool(0.5) { 0 } else { random.random_range(1..3) };
+    let (step, sinks) = if has_windows { WINDOWS } else { Default::default() };
     let pipeline = PIPELINE.replace("LOGIC", logic).replace("STANDBYS", &standbys.to_string());
+    let pipeline = pipeline.replace("sinks:\n", &format!("{step}\nsinks:\n")).replace("WINDOWS", sinks);
     let spec = millstream_pipeline::parse("simulation.yaml", &pipeline).map_err(|error| anyhow::anyhow!("{error}"))?;
     let plan = millstream_pipeline::plan(&spec, &Operators).map_err(|error| anyhow::anyhow!("{error}"))?;
     let hosts = (0..random.random_range(1..4)).map(|_| SimulatedHost {
@@ -196,6 +228,7 @@ fn set_up(random: &mut StdRng, rules: Rules, scheduler: &Arc<Scheduler>, log: &S
         plan,
         workers: random.random_range(1..3),
         first_counts,
+        has_windows,
         shelf: Shelf::default(),
         is_ending: AtomicBool::new(false),
         swaps: AtomicUsize::new(0),

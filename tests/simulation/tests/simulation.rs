@@ -66,6 +66,7 @@ fn runs_meet_with_every_kind_of_fault() {
     assert!(sum(|report| report.swaps) > 0, "operators are swapped");
     assert!(sum(|report| report.followed) > 0, "hosts follow tasks of others");
     assert!(sum(|report| report.hand_overs) > 0, "standbys take over");
+    assert!(sum(|report| report.windows) > 0, "windows end");
 }
 
 fn assert_found(options: &Options, what: &str) {
