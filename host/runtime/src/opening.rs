@@ -93,6 +93,9 @@ impl<'a> Opening<'a> {
             let clock = &shared.host.clock;
             let (ownership, standby) = shared.standbys.own(self.id, || clock.sleep(HAND_OVER));
             self.task.ownership = Some(ownership);
+            if standby.is_some() {
+                tracing::info!(task = %store, "takes over from a standby");
+            }
             let (backend, snapshot) = open_store(shared, &store, changelog, standby)?;
             self.snapshot = snapshot;
             self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));

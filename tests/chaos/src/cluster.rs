@@ -138,7 +138,9 @@ impl Cluster {
                 client => Seen::NotYet(client.is_some()),
             })
         })?;
-        pipeline::launch(&client, delivery, &self.store.url(archive::PLACE))?;
+        // Hosts follow each other's tasks where there are several.
+        let standbys = u32::from(self.broker.is_some());
+        pipeline::launch(&client, delivery, standbys, &self.store.url(archive::PLACE))?;
         if self.hosts.len() > 1 {
             self.add_host(1)?;
         }

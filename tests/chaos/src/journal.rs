@@ -57,6 +57,8 @@ counts! {
     snapshots: "snapshot taken", "snapshots taken";
     /// Tasks that began with a snapshot, since there was nothing on the disk.
     snapshots_used: "snapshot used for recovery", "snapshots used for recovery";
+    /// Tasks that began with the store of a standby of their host, as the hosts' logs say.
+    takeovers: "takeover from a standby", "takeovers from standbys";
     /// Snapshots that were not kept or could not be read.
     snapshots_failed: "snapshot failed", "snapshots failed";
     /// Files of the pipeline's sink that appeared.

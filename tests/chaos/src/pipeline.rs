@@ -39,23 +39,25 @@ sinks:
   by-group: { from: by-group, topic: chaos-by-group }
   archive: { from: by-key, files: { url: 'ARCHIVE', roll: { age: 1s, records: 500 } } }
 delivery: DELIVERY
+standby: STANDBYS
 workers: 2
 commit: { interval: 50ms }
 retry: { attempts: 100, backoff: 100ms }
 ";
 
-/// Registers the operators and the pipeline, and starts it. `delivery` is what its file says,
-/// `archive` the URL that files go to.
+/// Registers the operators and the pipeline, and starts it. `delivery` and `standbys` are what its file says, `archive`
+/// the URL that files go to.
 ///
 /// # Errors
 /// When something is refused.
-pub fn launch(client: &Client, delivery: &str, archive: &str) -> Result<()> {
+pub fn launch(client: &Client, delivery: &str, standbys: u32, archive: &str) -> Result<()> {
     let components = millstream_tests::operators_of("tests/guests")?;
     for (operator, file) in [("echo@1.0.0", "echo"), (VERSIONS[0], "totals_v1"), (VERSIONS[1], "totals_v2")] {
         client.push(operator, &component(&components, file)?)?;
     }
     client.create_topic(INPUT, PARTITIONS)?;
-    client.launch(NAME, &YAML.replace("DELIVERY", delivery).replace("ARCHIVE", archive))
+    let yaml = YAML.replace("DELIVERY", delivery).replace("STANDBYS", &standbys.to_string());
+    client.launch(NAME, &yaml.replace("ARCHIVE", archive))
 }
 
 fn component(directory: &Path, name: &str) -> Result<Vec<u8>> {

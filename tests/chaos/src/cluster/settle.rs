@@ -22,6 +22,9 @@ const SNAPSHOT_USED: &str = "restores from a snapshot";
 const SNAPSHOT_FAILED: [&str; 3] =
     ["a snapshot was not kept", "a snapshot cannot be used", "snapshots cannot be used; the changelog is replayed"];
 
+/// What it says where a worker goes on with the store of a standby.
+const TAKEN_OVER: &str = "takes over from a standby";
+
 /// How far a host is.
 enum Standing {
     Running,
@@ -102,6 +105,7 @@ impl Cluster {
                 }
                 counts.snapshots += u64::from(line.contains(SNAPSHOT_TAKEN));
                 counts.snapshots_used += u64::from(line.contains(SNAPSHOT_USED));
+                counts.takeovers += u64::from(line.contains(TAKEN_OVER));
                 counts.snapshots_failed += u64::from(SNAPSHOT_FAILED.iter().any(|says| line.contains(says)));
             }
         }
