@@ -152,6 +152,11 @@ impl KafkaConfig {
         (self.group_protocol, self.assignor) != (GroupProtocol::Classic, Assignor::CooperativeSticky)
     }
 
+    /// Whether a member keeps its partitions through a rebalance unless they move.
+    pub(crate) fn keeps_partitions(&self) -> bool {
+        (self.group_protocol, self.assignor) != (GroupProtocol::Classic, Assignor::Range)
+    }
+
     /// The servers, for messages.
     pub(crate) fn servers(&self) -> Result<&str, LogError> {
         match self.properties.get("bootstrap.servers").map(|servers| servers.trim()) {
@@ -323,10 +328,13 @@ mod tests {
         let mut config = KafkaConfig { assignor: Assignor::CooperativeSticky, ..KafkaConfig::new("broker:9092") };
         config.properties.insert("partition.assignment.strategy".into(), "roundrobin".into());
         assert_eq!(config.member("g", "w").get("partition.assignment.strategy"), None);
-        assert!(config.places_topics_alike());
+        assert!(config.places_topics_alike() && config.keeps_partitions());
         config.group_protocol = GroupProtocol::Classic;
+        assert!(config.keeps_partitions());
         assert_eq!(config.member("g", "w").get("partition.assignment.strategy"), Some("cooperative-sticky"));
         assert!(!config.places_topics_alike());
+        config.assignor = Assignor::Range;
+        assert!(config.places_topics_alike() && !config.keeps_partitions());
         for assignor in [Assignor::Range, Assignor::CooperativeSticky] {
             assert_eq!(assignor.as_str().parse::<Assignor>().ok(), Some(assignor));
         }

@@ -328,6 +328,11 @@ impl GroupConsumer {
         Ok(())
     }
 
+    /// Whether the group has taken everything away, as far as the client has heard.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
     fn is_incremental(&self) -> bool {
         matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
     }

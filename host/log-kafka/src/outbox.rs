@@ -37,6 +37,9 @@ const RECORD_OVERHEAD: usize = 32;
 /// The most bytes of all partitions together that wait.
 const WAITING_BYTES: usize = 64 << 20;
 
+/// The most bytes of a transaction that are kept to be written again.
+const KEPT_BYTES: usize = 16 << 20;
+
 /// A producer with what is needed to address partitions. Delivery reports are handled by the caller's
 /// thread, in [`Outbox::append`], [`Outbox::serve`] and [`Outbox::drain`].
 ///
@@ -52,6 +55,12 @@ pub(crate) struct Outbox {
     /// The lanes of the changelogs that were appended to since the last commit.
     changelogs: Vec<usize>,
     waiting_bytes: usize,
+    /// What was handed over is kept until the transaction ends, as long as it is not too much.
+    keeps: bool,
+    /// Bytes that were appended since the last commit.
+    appended_bytes: usize,
+    /// Something of the transaction was handed over and is not kept.
+    has_forgotten: bool,
     /// Records leave as soon as they can, not only when there are many or they are drained.
     eager: bool,
     patience: Duration,
@@ -66,7 +75,7 @@ struct Route {
     sticky: u32,
 }
 
-/// The records of one partition that librdkafka does not have yet.
+/// The records of one partition that librdkafka does not have yet, behind those that are kept.
 struct Lane {
     to: TopicPartition,
     waiting: RecordBatch,
@@ -94,9 +103,17 @@ impl Outbox {
             lanes: Vec::new(),
             changelogs: Vec::new(),
             waiting_bytes: 0,
+            keeps: false,
+            appended_bytes: 0,
+            has_forgotten: false,
             eager: transactional_id.is_none(),
             patience: config.transaction_timeout,
         })
+    }
+
+    /// Whether what is written is kept until the transaction ends, for [`Self::rewind`].
+    pub(crate) fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
     }
 
     pub(crate) fn producer(&self) -> &BaseProducer<DeliveryContext> {
@@ -146,7 +163,7 @@ impl Outbox {
                 lane.waiting.push_from(batch, index);
             }
         }
-        self.waiting_bytes += batch.byte_size();
+        self.count(batch.byte_size());
         self.make_room()
     }
 
@@ -165,8 +182,13 @@ impl Outbox {
             }
             self.changelogs.push(at);
         }
-        self.waiting_bytes += delta.keys.byte_size() + delta.values.byte_size();
+        self.count(delta.keys.byte_size() + delta.values.byte_size());
         self.make_room()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.waiting_bytes += bytes;
+        self.appended_bytes += bytes;
     }
 
     /// Hands over what is due, and waits while too much waits.
@@ -247,10 +269,12 @@ impl Outbox {
         }
         let sent = handed - lane.handed;
         self.producer.context().sent(at, sent);
+        let keeps = self.keeps && !self.has_forgotten && self.appended_bytes <= KEPT_BYTES;
         if let Some(lane) = self.lanes.get_mut(at) {
             lane.handed = handed;
-            if handed == lane.waiting.len() {
+            if handed == lane.waiting.len() && !keeps {
                 lane.clear();
+                self.has_forgotten = true;
             }
         }
         Ok(())
@@ -348,11 +372,25 @@ impl Outbox {
         })
     }
 
+    /// Whether everything that was appended since the last commit can be written again.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.keeps && !self.has_forgotten
+    }
+
+    /// After an abort: everything waits again that was appended since the last commit.
+    pub(crate) fn rewind(&mut self) {
+        self.producer.context().take_ends();
+        self.lanes.iter_mut().for_each(|lane| lane.handed = 0);
+        self.waiting_bytes = self.lanes.iter().map(Lane::waiting_bytes).sum();
+    }
+
     /// Ends what was appended: drops what still waits, and returns for each changelog the position after
     /// the last delivered record; -1: not known.
     pub(crate) fn take_changelogs(&mut self) -> Vec<(TopicPartition, i64)> {
         self.lanes.iter_mut().for_each(Lane::clear);
         self.waiting_bytes = 0;
+        self.appended_bytes = 0;
+        self.has_forgotten = false;
         let ends = self.producer.context().take_ends();
         let end_of = |at: usize| Some((self.lanes.get(at)?.to.clone(), ends.get(at).copied().unwrap_or(-1)));
         std::mem::take(&mut self.changelogs).into_iter().filter_map(end_of).collect()
@@ -360,8 +398,12 @@ impl Outbox {
 }
 
 impl Lane {
+    /// Roughly, where it has got some.
     fn waiting_bytes(&self) -> usize {
-        if self.waiting.is_empty() { 0 } else { self.waiting.byte_size() }
+        match self.waiting.len() {
+            records if records == self.handed => 0,
+            records => self.waiting.byte_size() / records * (records - self.handed),
+        }
     }
 
     fn clear(&mut self) {

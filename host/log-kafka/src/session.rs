@@ -25,7 +25,7 @@ use crate::{
     group::GroupConsumer,
     outbox::Outbox,
     restore::Restorer,
-    transaction::Transaction,
+    transaction::{Sent, Transaction},
     view::{View, partition_list},
 };
 
@@ -34,6 +34,16 @@ const RESTORER_REST: Duration = Duration::from_secs(10);
 
 /// How long a session that is closed waits until it has left its group.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Before each further try of a commit that came too late for its generation. The client hears of the next one within
+/// a round trip, unless it is busy.
+const MOVED_ON_PAUSES: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
 
 pub(crate) struct KafkaSession {
     // Dropped first: a member that leaves lets others go on while the producer winds up.
@@ -66,7 +76,8 @@ impl KafkaSession {
         let name = format!("{}.{}", spec.group, spec.worker);
         let outbox = match spec.guarantee {
             DeliveryGuarantee::ExactlyOnce => {
-                let outbox = Outbox::new(config, view, &name, Some(&format!("millstream.{name}")))?;
+                let mut outbox = Outbox::new(config, view, &name, Some(&format!("millstream.{name}")))?;
+                outbox.keep(config.keeps_partitions());
                 // Before joining: what an earlier session of this worker left open ends now.
                 Transaction::new(outbox.producer(), config.transaction_timeout).init()?;
                 outbox
@@ -125,16 +136,42 @@ impl KafkaSession {
         Ok(())
     }
 
+    /// Commits in one transaction, or in another one with the same in it where the group moved on meanwhile: what stays
+    /// with a member through a rebalance is committed in whichever generation there is.
     fn commit_transaction(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        self.begin()?;
-        self.outbox.drain()?;
-        let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
-        if !positions.is_empty() {
-            transaction.send_positions(&position_list(positions)?, &self.group.metadata()?)?;
+        let mut pauses = MOVED_ON_PAUSES.iter();
+        loop {
+            self.begin()?;
+            // Before the positions: whoever finds these has all that belongs to them before the ends of the changelogs.
+            self.outbox.drain()?;
+            let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
+            let sent = match positions {
+                [] => Sent::Taken,
+                positions => transaction.send_positions(&position_list(positions)?, &self.group.metadata()?)?,
+            };
+            let Sent::MovedOn(error) = sent else {
+                transaction.commit()?;
+                self.open = false;
+                return Ok(());
+            };
+            let Some(&pause) = pauses.next().filter(|_| !self.group.is_lost() && self.outbox.keeps_all()) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, "the group has moved on, and the transaction is written again");
+            self.abort_transaction()?;
+            self.outbox.rewind();
+            thread::sleep(pause);
         }
-        transaction.commit()?;
+    }
+
+    fn abort_transaction(&mut self) -> Result<(), LogError> {
+        let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
+        let aborted = transaction.abort().map_err(|error| match error.kind {
+            ErrorKind::Fenced => error,
+            _ => LogError { kind: ErrorKind::Fatal, ..error },
+        });
         self.open = false;
-        Ok(())
+        aborted
     }
 
     fn commit_positions(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), LogError> {
@@ -264,12 +301,7 @@ impl LogSession for KafkaSession {
         self.alive()?;
         let mut aborted = Ok(());
         if self.open {
-            let transaction = Transaction::new(self.outbox.producer(), self.config.transaction_timeout);
-            aborted = transaction.abort().map_err(|error| match error.kind {
-                ErrorKind::Fenced => error,
-                _ => LogError { kind: ErrorKind::Fatal, ..error },
-            });
-            self.open = false;
+            aborted = self.abort_transaction();
         } else if !self.is_transactional() {
             // What left is out; the rest is reported or given up here, so that the next commit is not blamed.
             let _ = self.outbox.drain();

@@ -25,6 +25,16 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a session that is dropped tries to abort what it has open.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// What came of positions that were sent.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// They are part of the transaction.
+    Taken,
+    /// The group has moved on to another generation, which this client hears of a moment later than the broker. The
+    /// transaction must be aborted; another one of the same member may do.
+    MovedOn(LogError),
+}
+
 /// Calls librdkafka's transaction functions until they have an outcome.
 pub(crate) struct Transaction<'a> {
     producer: &'a BaseProducer<DeliveryContext>,
@@ -53,21 +63,28 @@ impl<'a> Transaction<'a> {
         &self,
         positions: &TopicPartitionList,
         metadata: &ConsumerGroupMetadata,
-    ) -> Result<(), LogError> {
-        let doing = "cannot add positions to the transaction";
-        self.repeat(doing, self.timeout, || {
+    ) -> Result<Sent, LogError> {
+        let mut has_moved_on = false;
+        let sent = self.repeat("cannot add positions to the transaction", self.timeout, || {
             // librdkafka's own limit is what is left of the transaction's time; another one may leave it
             // in a state that no call gets it out of.
-            self.producer.send_offsets_to_transaction(positions, metadata, Timeout::Never)
-        })
-        .map_err(|error| match error.kind {
+            self.producer.send_offsets_to_transaction(positions, metadata, Timeout::Never).inspect_err(|error| {
+                has_moved_on = matches!(
+                    error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::StaleMemberEpoch)
+                );
+            })
+        });
+        let Err(error) = sent else { return Ok(Sent::Taken) };
+        let error = match error.kind {
             // Nothing is committed yet. A member that was left behind hears of it by its next event.
             ErrorKind::Retriable | ErrorKind::Unknown => LogError { kind: ErrorKind::Aborted, ..error },
             ErrorKind::Fenced if self.producer.client().fatal_error().is_none() => {
                 LogError { kind: ErrorKind::Aborted, ..error }
             }
             _ => error,
-        })
+        };
+        if has_moved_on && error.kind == ErrorKind::Aborted { Ok(Sent::MovedOn(error)) } else { Err(error) }
     }
 
     /// Everything queued must be delivered before.

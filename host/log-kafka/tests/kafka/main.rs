@@ -38,6 +38,7 @@ fn main() {
         case!(rebalance::works_with_the_classic_protocol),
         case!(rebalance::works_with_cooperative_members),
         case!(rebalance::leaves_partitions_that_stay_alone),
+        case!(rebalance::lets_members_commit_that_keep_their_partitions),
         case!(rebalance::lets_go_of_what_was_held_back),
         case!(rebalance::waits_for_the_release_of_every_partition),
         case!(faults::a_broker_that_is_not_there_is_named),

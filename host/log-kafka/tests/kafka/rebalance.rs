@@ -15,11 +15,14 @@ use millstream_log::{
 use millstream_log_kafka::{Assignor, GroupProtocol, KafkaConfig, KafkaLog};
 
 use crate::{
-    harness::{Broker, PATIENCE, assigned, batch, spec, write},
+    harness::{Broker, PATIENCE, assigned, batch, read_values, spec, write},
     worker::{Progress, Worker, check_copies},
 };
 
 const RECORDS: usize = 30_000;
+
+/// How often a member comes and goes.
+const GUESTS: usize = 5;
 
 fn wait_until(what: &str, mut there: impl FnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
@@ -134,6 +137,49 @@ pub fn leaves_partitions_that_stay_alone(broker: &Broker) -> Result<()> {
         ensure!(revoked.len() == wanted, "{what}: {revoked:?} were revoked");
         second.close()?;
         first.close()?;
+    }
+    Ok(())
+}
+
+/// A member keeps committing while another one comes and goes: what stays with it is committed in every generation.
+pub fn lets_members_commit_that_keep_their_partitions(broker: &Broker) -> Result<()> {
+    for config in [broker.config(), classic(broker, Assignor::CooperativeSticky)] {
+        let what = format!("{:?}", config.group_protocol);
+        let log = KafkaLog::connect(config)?;
+        let (input, output) = (broker.topic(&log, "input", 4)?, broker.topic(&log, "output", 2)?);
+        let group = broker.fresh("group");
+        let mut first = Member::open(&log, &spec(&group, "a", &[&input])).join(4);
+        let (is_over, mut written) = (AtomicBool::new(false), 0);
+        thread::scope(|scope| {
+            let comes_and_goes = scope.spawn(|| {
+                for _ in 0..GUESTS {
+                    let mut guest = Member::open(&log, &spec(&group, "b", &[&input]));
+                    until("the guest has two", || {
+                        guest.step(Duration::from_millis(20)).unwrap();
+                        guest.assigned.len() == 2 || is_over.load(Ordering::Relaxed)
+                    });
+                    guest.session.close().unwrap();
+                }
+            });
+            let mut commit = || {
+                first.step(Duration::ZERO)?;
+                first.session.append(&output, Routing::ByKey, &batch([(written.to_string(), written.to_string())]))?;
+                let positions: Vec<_> = first.assigned.iter().map(|partition| (partition.clone(), 0)).collect();
+                first.session.commit(&positions).with_context(|| format!("{what}: commit {written}"))?;
+                written += 1;
+                anyhow::Ok(())
+            };
+            let mut committed = Ok(());
+            while committed.is_ok() && !comes_and_goes.is_finished() {
+                committed = commit();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            comes_and_goes.join().map_err(|_| anyhow!("the guest panicked")).and(committed)
+        })?;
+        first.session.close()?;
+        let mut found = read_values(&log, &output, written)?;
+        found.sort_by_key(|value| value.parse::<usize>().ok());
+        ensure!(found == (0..written).map(|n| n.to_string()).collect::<Vec<_>>(), "{what}: {} of {written}", found.len());
     }
     Ok(())
 }
