@@ -179,7 +179,11 @@ pub fn lets_members_commit_that_keep_their_partitions(broker: &Broker) -> Result
         first.session.close()?;
         let mut found = read_values(&log, &output, written)?;
         found.sort_by_key(|value| value.parse::<usize>().ok());
-        ensure!(found == (0..written).map(|n| n.to_string()).collect::<Vec<_>>(), "{what}: {} of {written}", found.len());
+        ensure!(
+            found == (0..written).map(|n| n.to_string()).collect::<Vec<_>>(),
+            "{what}: {} of {written}",
+            found.len()
+        );
     }
     Ok(())
 }
