@@ -83,7 +83,10 @@ impl<'a> Opening<'a> {
     pub(crate) fn finish(mut self, shared: &Shared) -> Result<Task, Failure> {
         self.task.begin(shared);
         // Where a topic is begun at its end, that end is committed at once: a restart must not begin later.
-        self.task.dirty = self.task.inputs.iter().any(|input| input.position != input.committed);
+        let is_begun_at_its_end = |(spec, input): (&StageInput, &TaskInput)| {
+            matches!(spec.kind, InputKind::Topic { latest: true, .. }) && input.position != input.committed
+        };
+        self.task.dirty = self.stage.inputs.iter().zip(&self.task.inputs).any(is_begun_at_its_end);
         Ok(self.task)
     }
 
@@ -159,9 +162,12 @@ impl<'a> Opening<'a> {
         let committed = session.committed(&partitions)?.into_iter().chain(repeat(None));
         for ((spec, input), committed) in self.stage.inputs.iter().zip(&mut self.task.inputs).zip(committed) {
             input.committed = committed;
+            // Known from the start, so that every commit can say where the task is: see `Task::positions`.
             input.position = match (&spec.kind, committed) {
-                (InputKind::Topic { latest: true, .. }, None) => Some(end_of(&input.partition, shared)?),
-                _ => committed,
+                (InputKind::Connector { .. }, _) => None,
+                (_, Some(committed)) => Some(committed),
+                (InputKind::Topic { latest: true, .. }, None) => Some(offsets_of(&input.partition, shared)?.1),
+                (_, None) => Some(offsets_of(&input.partition, shared)?.0),
             };
         }
         self.check_continuity(shared, session)
@@ -258,9 +264,14 @@ fn sink_state(name: &str, stored: &BTreeMap<Vec<u8>, Vec<u8>>) -> SinkState {
 
 /// The position after the last record of a partition.
 pub(crate) fn end_of(partition: &TopicPartition, shared: &Shared) -> Result<i64, Failure> {
+    Ok(offsets_of(partition, shared)?.1)
+}
+
+/// The positions of the first record of a partition, and after its last.
+fn offsets_of(partition: &TopicPartition, shared: &Shared) -> Result<(i64, i64), Failure> {
     let info = shared.host.log.topic(&partition.topic)?;
     let offsets = info.and_then(|info| info.offsets.get(partition.partition as usize).copied());
-    offsets.map(|(_, end)| end).ok_or_else(|| Failure::stop(format!("{partition} is gone")))
+    offsets.ok_or_else(|| Failure::stop(format!("{partition} is gone")))
 }
 
 fn broken(error: StateError) -> LogError {

@@ -82,7 +82,7 @@ impl Worker {
                 }
             }
             Step::CommitLog if round.is_dirty => {
-                let positions: Vec<_> = dirty.flat_map(|task| task.uncommitted_positions()).collect();
+                let positions: Vec<_> = dirty.flat_map(|task| task.positions()).collect();
                 round.committed = session.commit(&positions).inspect_err(|_| self.shared.metrics.aborts.add(1))?;
             }
             Step::ApplyDeltas => dirty.for_each(|task| task.apply(&round.committed.changelogs)),

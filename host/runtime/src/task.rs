@@ -250,10 +250,12 @@ impl Task {
         Ok(())
     }
 
-    /// The positions to commit: those of topics of which something was processed.
-    pub(crate) fn uncommitted_positions(&self) -> Vec<(TopicPartition, i64)> {
-        let moved = self.inputs.iter().filter(|input| input.split.is_none() && input.position != input.committed);
-        moved.filter_map(|input| Some((input.partition.clone(), input.position?))).collect()
+    /// The positions to commit, those that are where they were included: by them the log knows whether the task is this
+    /// worker's still. A commit of timers or of another version would pass without them after somebody else took over.
+    /// An empty topic, which only places a connector's splits, is at its beginning for good.
+    pub(crate) fn positions(&self) -> Vec<(TopicPartition, i64)> {
+        let position = |input: &TaskInput| if input.split.is_some() { Some(0) } else { input.position };
+        self.inputs.iter().filter_map(|input| Some((input.partition.clone(), position(input)?))).collect()
     }
 
     /// State changes are committed; `changelogs` are the positions after what was appended.
