@@ -49,6 +49,15 @@ pub(crate) fn check(
     check_disks(log, disks)
 }
 
+/// Every commit says where its tasks are: it is by this that one is refused that comes from a worker which somebody has
+/// replaced.
+pub(crate) fn check_commits(without_positions: u64) -> Result<(), Violation> {
+    match without_positions {
+        0 => Ok(()),
+        count => violation(format!("{count} commits named no positions")),
+    }
+}
+
 /// Every record once; within a key the totals that follow from the order there, and the order of the input.
 fn check_output(
     log: &SimulatedLog,

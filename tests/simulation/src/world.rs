@@ -190,6 +190,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         None => {
             let disks: Vec<_> = world.hosts.iter().flat_map(|host| host.disk.contents()).collect();
             let checked = checker::check(&log, &input, &disks, world.first_counts);
+            let checked = checked.and_then(|()| checker::check_commits(counts.commits_without_positions));
             checked.and_then(|()| if world.has_windows { windows::check(&log, &input) } else { Ok(()) }).err()
         }
     };

@@ -350,6 +350,7 @@ impl LogSession for SimulatedSession {
                     })?;
                 }
                 self.request(Call::EndTransaction, ErrorKind::Unknown, |_, broker| {
+                    broker.counts.commits_without_positions += u64::from(positions.is_empty());
                     broker.end_transaction(&producer, End::Commit)
                 })?;
                 self.open = false;

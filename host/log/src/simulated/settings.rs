@@ -51,6 +51,8 @@ pub struct Counts {
     pub fenced_calls: u64,
     /// Positions that were refused because the member was no longer in its group.
     pub refused_positions: u64,
+    /// Transactions that were committed without positions, and so without a look at who owns what.
+    pub commits_without_positions: u64,
     /// Members that were removed from their group, by time-out or by hand.
     pub expulsions: u64,
     /// Questions for committed positions that had to wait for pending ones.
