@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::outputs::{self, OutputBuilder, OutputSize};
 use crate::state::{Begin, Changes};
 use crate::timer::{Timer, TimerBuilder};
-use crate::{BatchOperator, Error, Operator, Record, Result, State, log};
+use crate::{BatchOperator, Error, Operator, Record, Result, State};
 
 /// What a component exports, implemented by [`Instance`] and [`BatchInstance`].
 pub trait Guest: Sized {
@@ -90,7 +90,6 @@ impl<O: Operator> Guest for Instance<O> {
 impl<O: Operator> Instance<O> {
     /// Calls the operator for each row of a batch.
     fn run(&mut self, input: BatchInput, call: impl RowCall<O>) -> Result<BatchOutput, String> {
-        log::forget_levels();
         let (frame, prefetched) = Frame::new(input, self.has_state);
         let frame = Rc::new(frame);
         let processed = self.run_rows(&frame, prefetched, call);
@@ -186,12 +185,10 @@ impl<O: BatchOperator> Guest for BatchInstance<O> {
     }
 
     fn process(&mut self, input: BatchInput) -> Result<BatchOutput, String> {
-        log::forget_levels();
         self.operator.process(input).map_err(|error| error.to_string())
     }
 
     fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput, String> {
-        log::forget_levels();
         self.operator.on_timer(timers).map_err(|error| error.to_string())
     }
 }

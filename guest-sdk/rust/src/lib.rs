@@ -3,6 +3,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod column;
+mod component;
 mod context;
 pub mod contract;
 mod error;
@@ -23,6 +24,7 @@ mod timer;
 pub mod window;
 
 pub use column::{Column, ColumnBuilder};
+pub use component::OperatorComponent;
 pub use context::Context;
 pub use error::{Error, Result, ResultExt};
 pub use instance::{BatchInstance, Guest, Instance};

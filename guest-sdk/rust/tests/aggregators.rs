@@ -106,11 +106,11 @@ fn what_a_failing_record_did_is_not_seen_by_those_after_it() -> Result<()> {
 fn a_record_that_fails_at_one_accumulator_counts_in_none() -> Result<()> {
     let names = ["v", "w", "x", "y", "z"];
     for mix in 0..3_usize.pow(5) {
-        for refusals in 0..16_u32 {
+        for refusals in 0..32_u32 {
             let mut gather = AggregatorHarness::<Gather>::new("{}")?;
-            // `a` refuses `v` and `w`, `b` refuses `w` and `y`, as the bits say.
-            let rules = [("a", "v"), ("a", "w"), ("b", "w"), ("b", "y")];
-            let rules: Vec<_> = (0..4).filter(|bit| refusals & (1 << bit) != 0).map(|bit| rules[bit]).collect();
+            // `a` refuses `v`, `w` and `z`, `b` refuses `w` and `y`, as the bits say.
+            let rules = [("a", "v"), ("a", "w"), ("b", "w"), ("b", "y"), ("a", "z")];
+            let rules: Vec<_> = (0..5).filter(|bit| refusals & (1 << bit) != 0).map(|bit| rules[bit]).collect();
             gather.add(rules.iter().map(|(key, value)| record(key, &format!("refuse {value}"))))?;
             let goes = |at: usize| [&["a"][..], &["b"], &["b", "a"]][mix / 3_usize.pow(at as u32) % 3];
             let records = names.iter().enumerate().map(|(at, name)| (goes(at), record("", name)));

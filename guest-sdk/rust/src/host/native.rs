@@ -12,6 +12,8 @@ thread_local! {
 
 /// Exchanges the thread's host.
 pub(crate) fn swap(host: &mut Simulated) {
+    // It may keep other levels.
+    crate::log::forget_levels();
     HOST.with_borrow_mut(|current| std::mem::swap(current, host));
 }
 

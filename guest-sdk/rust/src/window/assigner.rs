@@ -2,9 +2,10 @@
 
 use serde::de::DeserializeOwned;
 
+use super::Window;
 use super::failures::Failures;
-use super::{Window, part};
 use crate::column::LeU32s;
+use crate::component;
 use crate::contract::RecordBatch;
 use crate::contract::window::WindowColumn;
 use crate::contract::window::assignment::{Assigned, Description, Guest};
@@ -132,10 +133,10 @@ impl<A: WindowAssigner> Guest for AssignerComponent<A> {
     }
 
     fn configure(config: String) -> Result<(), String> {
-        part::install(Self::configured(&config))
+        component::install(Self::configured(&config))
     }
 
     fn assign(records: RecordBatch, now: i64) -> Result<Assigned, String> {
-        part::call(|component: &mut Self| component.assign(records, now))
+        component::call(|this: &mut Self| this.assign(records, now))
     }
 }

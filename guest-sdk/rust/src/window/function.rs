@@ -2,8 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Pane, Window, part};
+use super::{Pane, Window};
 use crate::column::ColumnBuilder;
+use crate::component;
 use crate::contract::window::window_function::{Description, Guest, Pane as ContractPane};
 use crate::contract::{BytesColumn, RecordBatch};
 use crate::frame::Frame;
@@ -184,18 +185,18 @@ impl<F: WindowFunction> Guest for FunctionComponent<F> {
     }
 
     fn configure(config: String) -> Result<(), String> {
-        part::install(Self::configured(&config))
+        component::install(Self::configured(&config))
     }
 
     fn begin(pane: ContractPane) -> Result<(), String> {
-        part::call(|component: &mut Self| component.begin(pane))
+        component::call(|this: &mut Self| this.begin(pane))
     }
 
     fn elements(page: RecordBatch) -> Result<BytesColumn, String> {
-        part::call(|component: &mut Self| component.elements(page))
+        component::call(|this: &mut Self| this.elements(page))
     }
 
     fn end() -> Result<BytesColumn, String> {
-        part::call(|component: &mut Self| component.end())
+        component::call(|this: &mut Self| this.end())
     }
 }

@@ -1,4 +1,4 @@
-//! Parts of window steps, and watermark generators: what a pipeline says itself where what is built in does not do.
+//! Parts of window steps, and watermark generators, for what the built-in ones do not do.
 //!
 //! | trait | says | export it by | where a pipeline names it |
 //! |---|---|---|---|
@@ -21,7 +21,6 @@ mod assigner;
 mod failures;
 mod function;
 mod pane;
-mod part;
 mod trigger;
 mod watermark;
 
@@ -54,73 +53,3 @@ pub use millstream_guest_macros::window_function;
 pub use pane::{Pane, Window};
 pub use trigger::{Trigger, TriggerComponent, TriggerPane, Verdict};
 pub use watermark::{Partition, WatermarkComponent, WatermarkGenerator};
-
-/// Exports a component of a world, which is a module of the bindings; `$interface` is one of the contract.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export_part {
-    ($world:ident, $interface:ident, $component:ty) => {
-        // Nothing is exported natively, and what is not exported would count as unused.
-        #[cfg(not(target_family = "wasm"))]
-        const _: fn(::std::string::String) -> ::core::result::Result<(), ::std::string::String> =
-            <$component as $crate::contract::window::$interface::Guest>::configure;
-
-        #[cfg(target_family = "wasm")]
-        const _: () = {
-            type Component = $component;
-    $crate::bindings::window::$world::export!(Component with_types_in $crate::bindings::window::$world);
-        };
-    };
-}
-
-/// Exports an [`Aggregator`]; what [`#[aggregator]`](macro@aggregator) does over its `impl`. One a crate.
-#[macro_export]
-macro_rules! export_aggregator {
-    ($aggregator:ty) => {
-        $crate::__export_part!(
-            aggregator,
-            aggregation,
-            $crate::window::AggregatorComponent<$crate::window::ByRecord<$aggregator>>
-        );
-    };
-}
-
-/// Exports a [`BatchAggregator`].
-#[macro_export]
-macro_rules! export_batch_aggregator {
-    ($aggregator:ty) => {
-        $crate::__export_part!(aggregator, aggregation, $crate::window::AggregatorComponent<$aggregator>);
-    };
-}
-
-/// Exports a [`WindowAssigner`]; what [`#[window_assigner]`](macro@window_assigner) does over its `impl`. One a crate.
-#[macro_export]
-macro_rules! export_window_assigner {
-    ($assigner:ty) => {
-        $crate::__export_part!(assigner, assignment, $crate::window::AssignerComponent<$assigner>);
-    };
-}
-
-/// Exports a [`Trigger`]; what [`#[trigger]`](macro@trigger) does over its `impl`. One a crate.
-#[macro_export]
-macro_rules! export_trigger {
-    ($trigger:ty) => {
-        $crate::__export_part!(trigger, firing, $crate::window::TriggerComponent<$trigger>);
-    };
-}
-
-/// Exports a [`WindowFunction`]; what [`#[window_function]`](macro@window_function) does over its `impl`. One a crate.
-#[macro_export]
-macro_rules! export_window_function {
-    ($process:ty) => {
-        $crate::__export_part!(process, window_function, $crate::window::FunctionComponent<$process>);
-    };
-}
-
-/// Exports a [`WatermarkGenerator`]; what [`#[watermark_generator]`](macro@watermark_generator) does over its `impl`. One a crate.
-#[macro_export]
-macro_rules! export_watermark_generator {
-    ($watermark:ty) => {
-        $crate::__export_part!(watermark, watermarks, $crate::window::WatermarkComponent<$watermark>);
-    };
-}

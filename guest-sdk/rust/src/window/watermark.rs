@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::part;
+use crate::component;
 use crate::contract::RecordBatch;
 use crate::contract::window::watermarks::{Description, Guest, Progress};
 use crate::frame::Frame;
@@ -165,14 +165,14 @@ impl<G: WatermarkGenerator> Guest for WatermarkComponent<G> {
     }
 
     fn configure(config: String) -> Result<(), String> {
-        part::install(Self::configured(&config))
+        component::install(Self::configured(&config))
     }
 
     fn on_records(state: Vec<u8>, records: RecordBatch, now: i64) -> Result<Progress, String> {
-        part::call(|component: &mut Self| component.on_records(&state, records, now))
+        component::call(|this: &mut Self| this.on_records(&state, records, now))
     }
 
     fn on_time(state: Vec<u8>, now: i64) -> Result<Progress, String> {
-        part::call(|component: &mut Self| component.on_time(&state, now))
+        component::call(|this: &mut Self| this.on_time(&state, now))
     }
 }

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 pub use by_record::ByRecord;
 
-use super::{Pane, part};
+use super::Pane;
+use crate::component;
 use crate::contract::BytesColumn;
 use crate::contract::window::aggregation::{Added, Additions, Description, Guest, Panes};
 use crate::instance::configured;
@@ -179,7 +180,7 @@ pub struct AggregatorComponent<A> {
 
 impl<A: BatchAggregator> AggregatorComponent<A> {
     fn with<R>(call: impl FnOnce(&mut A) -> Result<R>) -> Result<R, String> {
-        part::call(|component: &mut Self| call(&mut component.aggregator))
+        component::call(|this: &mut Self| call(&mut this.aggregator))
     }
 }
 
@@ -193,7 +194,7 @@ impl<A: BatchAggregator> Guest for AggregatorComponent<A> {
     }
 
     fn configure(config: String) -> Result<(), String> {
-        part::install(configured(&config, A::configure).map(|aggregator| Self { aggregator }))
+        component::install(configured(&config, A::configure).map(|aggregator| Self { aggregator }))
     }
 
     fn add(records: Additions, accumulators: BytesColumn) -> Result<Added, String> {

@@ -3,6 +3,7 @@
 use super::pane::{Clocks, NEVER};
 use super::{Trigger, TriggerPane, Verdict};
 use crate::column::{Column, ColumnBuilder, le_i64, le_u32};
+use crate::component;
 use crate::contract::BytesColumn;
 use crate::contract::window::firing::{Description, Elements, Guest, Panes, Verdicts};
 use crate::contract::window::{TimeDomain, WindowColumn};
@@ -10,7 +11,7 @@ use crate::frame::Frame;
 use crate::instance::configured;
 use crate::state::Codec;
 use crate::window::failures::Failures;
-use crate::window::{Pane, Window, part};
+use crate::window::{Pane, Window};
 use crate::{Error, Record, Result};
 
 /// A [`Trigger`] as a component exports it.
@@ -155,18 +156,18 @@ impl<T: Trigger> Guest for TriggerComponent<T> {
     }
 
     fn configure(config: String) -> Result<(), String> {
-        part::install(Self::configured(&config))
+        component::install(Self::configured(&config))
     }
 
     fn on_elements(panes: Panes, elements: Elements) -> Result<Verdicts, String> {
-        part::call(|component: &mut Self| component.on_elements(&panes, elements))
+        component::call(|this: &mut Self| this.on_elements(&panes, elements))
     }
 
     fn on_time(panes: Panes, domain: TimeDomain, times: Vec<u8>) -> Result<Verdicts, String> {
-        part::call(|component: &mut Self| component.on_time(&panes, domain, &times))
+        component::call(|this: &mut Self| this.on_time(&panes, domain, &times))
     }
 
     fn on_merge(panes: Panes, groups: Vec<u8>, merged: WindowColumn) -> Result<Verdicts, String> {
-        part::call(|component: &mut Self| component.on_merge(&panes, &groups, &merged))
+        component::call(|this: &mut Self| this.on_merge(&panes, &groups, &merged))
     }
 }
