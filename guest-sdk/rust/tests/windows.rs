@@ -191,6 +191,11 @@ struct Hold;
 impl WindowFunction for Hold {
     type Gathered = Vec<String>;
 
+    fn begin(&mut self, pane: &FiredPane) -> Result<Vec<String>> {
+        ensure!(pane.key() != b"unwanted", "nobody wants it");
+        Ok(Vec::new())
+    }
+
     fn element(&mut self, held: &mut Vec<String>, record: Record<'_>, pane: &mut FiredPane) -> Result<()> {
         match record.text()?.strip_prefix("hold ") {
             Some(text) => held.push(text.to_owned()),
@@ -298,7 +303,7 @@ fn columns_cross_as_the_contract_says() {
     use assignment::Guest as _;
     type Assigner = AssignerComponent<Listed>;
     Assigner::configure("{}".into()).unwrap();
-    let assigned = Assigner::assign(batch(&["[[0,1],[2,3]]", "no", "[[4,5]]"]), 0).unwrap();
+    let assigned = Assigner::assign(batch(&["[[0,1],[2,3]]", "[[6,7],[8,8]]", "[[4,5]]"]), 0).unwrap();
     let indices = |rows: &[u32]| rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<_>>();
     let times = |times: &[i64]| times.iter().flat_map(|time| time.to_le_bytes()).collect::<Vec<_>>();
     assert_eq!(assigned.rows, indices(&[0, 0, 2]));
@@ -308,13 +313,13 @@ fn columns_cross_as_the_contract_says() {
     use firing::Guest as _;
     type Component = TriggerComponent<Told>;
     Component::configure("{}".into()).unwrap();
-    let window = |count: usize| millstream_guest::contract::window::WindowColumn {
+    let window = |count: usize, end: i64| millstream_guest::contract::window::WindowColumn {
         starts: times(&vec![0; count]),
-        ends: times(&vec![9; count]),
+        ends: times(&vec![end; count]),
     };
     let panes = firing::Panes {
         keys: batch(&["", ""]).keys,
-        windows: window(2),
+        windows: window(2, 9),
         states: [Some(&b"old"[..]), None].into_iter().collect::<millstream_guest::ColumnBuilder>().finish(),
         event_times: times(&[i64::MAX, 3]),
         processing_times: times(&[4, i64::MAX]),
@@ -325,13 +330,15 @@ fn columns_cross_as_the_contract_says() {
         batch: batch(&["x", "fire", "bad", "purge"]),
         rows: indices(&[0, 1, 2, 3]),
         panes: indices(&[0, 1, 1, 0]),
-        windows: window(4),
+        windows: window(4, 5),
     };
     let answer = Component::on_elements(panes, elements).unwrap();
     assert_eq!(answer.verdicts, [0, 1, 0, 2]);
     assert_eq!(Column::new(&answer.states).iter().collect::<Vec<_>>(), [Some(&b"oldx"[..]), None]);
     assert_eq!((answer.event_times, answer.processing_times), (times(&[1, 3]), times(&[4, i64::MAX])));
     assert_eq!(answer.failures.records, indices(&[2]));
+    let reason = Column::new(&answer.failures.reasons).get(0).unwrap();
+    assert!(reason.ends_with(b"end_ms: 5 }"), "the window is the one that the pane had with the element");
 
     use watermarks::Guest as _;
     type Generator = WatermarkComponent<Count>;
@@ -348,6 +355,10 @@ fn columns_cross_as_the_contract_says() {
     Function::configure("{}".into()).unwrap();
     assert!(Function::end().unwrap_err().contains("not begun"));
     let pane = function::Pane { key: b"k".into(), start: 0, end: 9, elements: 1, now: 0, watermark: i64::MIN };
+    Function::begin(pane.clone()).unwrap();
+    let unwanted = function::Pane { key: b"unwanted".into(), ..pane.clone() };
+    assert_eq!(Function::begin(unwanted).unwrap_err(), "nobody wants it");
+    assert!(Function::elements(batch(&["a"])).unwrap_err().contains("not begun"), "nor is the one before in hand");
     Function::begin(pane).unwrap();
     let emitted: BytesColumn = Function::elements(batch(&["a", ""])).unwrap();
     assert_eq!(Column::new(&emitted).iter().collect::<Vec<_>>(), [Some(&b"a"[..]), None]);
