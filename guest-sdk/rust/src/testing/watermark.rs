@@ -44,6 +44,7 @@ impl<G: WatermarkGenerator> WatermarkHarness<G> {
         let records: Vec<Input> = records.into_iter().collect();
         let (known, now_ms) = (self.partitions.entry(partition).or_default(), self.now_ms);
         let progress = self.hosted.call(|component| component.on_records(&known.state, columns(&records), now_ms))?;
+        known.is_idle = false;
         known.follow(progress);
         Ok(())
     }
@@ -92,6 +93,7 @@ impl Known {
     fn follow(&mut self, progress: Progress) {
         self.state = progress.state;
         self.watermark_ms = self.watermark_ms.max(progress.watermark);
-        self.is_idle = progress.idle;
+        // Until the next record.
+        self.is_idle |= progress.idle;
     }
 }

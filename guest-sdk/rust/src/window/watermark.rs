@@ -103,8 +103,7 @@ impl<S> Partition<S> {
         self.watermark_ms = self.watermark_ms.max(Some(watermark_ms));
     }
 
-    /// The partition holds nobody back until the next record or call comes: an idle one has to be called so every
-    /// time.
+    /// The partition holds nobody back until the next record comes.
     pub fn set_idle(&mut self) {
         self.is_idle = true;
     }

@@ -107,7 +107,8 @@ impl SourceClock {
             *state = progress.state;
         }
         let reached = progress.watermark_ms.unwrap_or(UNKNOWN_WATERMARK);
-        self.mark = Mark { at: self.mark.at.max(reached), idle: progress.idle };
+        // What is idle is so until records come, whatever is said meanwhile.
+        self.mark = Mark { at: self.mark.at.max(reached), idle: self.mark.idle || progress.idle };
     }
 
     /// Takes note of a watermark that somebody else made.
@@ -149,9 +150,13 @@ impl SourceClock {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use millstream_operator::watermark::{WatermarkGenerator, WatermarkGeneratorFactory};
     use millstream_types::RecordRef;
 
     use super::*;
+    use crate::event_time::GeneratorFactories;
 
     fn clock(out_of_order_ms: u64, idle_s: Option<u64>) -> SourceClock {
         let settings = Watermarks {
@@ -202,6 +207,48 @@ mod tests {
         assert_eq!(clock.mark(), Mark { at: 6, idle: false });
         assert!(!clock.becomes_idle(Duration::from_secs(69)));
         assert!(clock.becomes_idle(Duration::from_secs(70)));
+    }
+
+    /// A generator that says nothing when it is told the time.
+    #[derive(Debug)]
+    struct Silent;
+
+    impl WatermarkGeneratorFactory for Silent {
+        fn every(&self) -> Option<Duration> {
+            Some(Duration::from_secs(1))
+        }
+
+        fn instantiate(&self, _: &str) -> Result<Box<dyn WatermarkGenerator>, OperatorError> {
+            Ok(Box::new(Self))
+        }
+    }
+
+    impl WatermarkGenerator for Silent {
+        fn on_records(&mut self, _: &[u8], records: &RecordBatch, _: i64) -> Result<Progress, OperatorError> {
+            Ok(Progress { watermark_ms: records.timestamps.iter().max().copied(), ..Progress::default() })
+        }
+
+        fn on_time(&mut self, _: &[u8], _: i64) -> Result<Progress, OperatorError> {
+            Ok(Progress::default())
+        }
+    }
+
+    #[test]
+    fn what_is_idle_stays_so_until_records_come_whatever_a_generator_says() {
+        let factories = GeneratorFactories::from([("in".to_owned(), Arc::new(Silent) as Arc<_>)]);
+        let mut generators = Generators::open(&factories).unwrap();
+        let strategy = WatermarkStrategy::Generator { operator: "silent@1.0.0".parse().unwrap(), config: "{}".into() };
+        let settings = Watermarks { strategy, idle: Some(Duration::from_secs(30)), align: None };
+        let mut clock = SourceClock::new("in", &settings, UNKNOWN_WATERMARK, Duration::ZERO);
+        let at = |seconds: u64| Moment { now: Duration::from_secs(seconds), now_ms: 0 };
+        let mut records = RecordBatch::default();
+        records.push(RecordRef { timestamp_ms: 5, ..RecordRef::default() });
+        clock.observe(&records, at(0), &mut generators).unwrap();
+        assert!(clock.becomes_idle(Duration::from_secs(30)));
+        clock.tick(at(31), &mut generators).unwrap();
+        assert_eq!(clock.mark(), Mark { at: 5, idle: true });
+        clock.observe(&records, at(32), &mut generators).unwrap();
+        assert_eq!(clock.mark(), Mark { at: 5, idle: false });
     }
 
     #[test]
