@@ -64,13 +64,14 @@ impl WasmOperator {
             keys: columns::lower(if is_grouped { &groups.keys } else { &no_keys }),
             states: &states,
         };
-        let description = self.guest.plugin.description().clone();
+        let description = self.guest.plugin.description();
+        let (outputs, timers) = (description.outputs.len(), description.timers != TimerUse::None);
         let limits = Arc::clone(&self.guest.limits);
         let expected = Expected {
             records: rows,
             groups: if is_grouped { groups.len() } else { 0 },
-            outputs: description.outputs.len(),
-            timers: description.timers != TimerUse::None,
+            outputs,
+            timers,
             prefetched: &self.prefetched,
             limits: &limits,
         };
