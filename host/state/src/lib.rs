@@ -19,7 +19,7 @@ pub use declaration::{StateDeclaration, StateHandle, StateId, StateKind};
 pub use error::StateError;
 pub use groups::{KeyGroups, NO_GROUP};
 pub use memory::{MemoryBackend, MemoryBackends};
-pub use task_state::{MapPage, RuntimeEntry, SweepReport, TaskState};
+pub use task_state::{ElementPage, FieldPage, KeyPage, MapPage, PageLimits, RuntimeEntry, SweepReport, TaskState};
 
 use std::hash::BuildHasher;
 

@@ -2,6 +2,7 @@
 
 mod call;
 mod commit;
+mod committed;
 mod expiry;
 mod find;
 mod order;

@@ -1,6 +1,7 @@
 //! The state of one task.
 
 mod commit;
+mod committed;
 mod copying;
 mod list;
 mod load;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use millstream_types::BytesColumn;
 
+pub use committed::{ElementPage, FieldPage, KeyPage, PageLimits};
 pub use map::MapPage;
 pub use runtime::RuntimeEntry;
 pub use sweep::SweepReport;

@@ -121,13 +121,7 @@ impl Table {
             self.slots.fetch(chunk);
             self.slots.fetch_values(chunk);
         });
-        fetched.flatten().map(|&at| {
-            let slot = &self.slots[at];
-            match slot.flags & UNCOMMITTED {
-                0 => slot.value.as_deref(),
-                _ => self.saved.get(slot.saved as usize).and_then(Option::as_deref),
-            }
-        })
+        fetched.flatten().map(|&at| self.pending_value(at))
     }
 
     /// The store has what was pending.

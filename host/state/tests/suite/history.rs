@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millstream_state::{CacheBudget, KeyGroups, StateBackends, StateHandle, StateId, StateKind, TaskState, encoding};
+use millstream_state::{
+    CacheBudget, KeyGroups, PageLimits, StateBackends, StateHandle, StateId, StateKind, TaskState, encoding,
+};
 use millstream_types::BytesColumn;
 use proptest::prelude::*;
 
@@ -157,6 +159,8 @@ pub fn run(backends: &dyn StateBackends, budget_bytes: usize, steps: &[Step]) {
     for step in steps {
         run.step(step);
         run.check_store();
+        run.check_committed(usize::MAX);
+        run.check_committed(1 + run.changelog.len() % 5);
     }
     run.step(&Step::Commit);
     run.step(&Step::Crash);
@@ -240,6 +244,69 @@ impl Run<'_> {
     /// The store has the changelog up to its position and nothing else.
     fn check_store(&self) {
         assert_eq!(*self.seen.lock(), self.compacted(self.task.position().unwrap_or(0)));
+    }
+
+    /// Whoever reads what is committed finds that and nothing else, in pages for which no more than `looks` entries are
+    /// looked at.
+    fn check_committed(&self, looks: usize) {
+        let (task, model, now_ms) = (&self.task, &self.committed, self.now_ms);
+        let limits = PageLimits { entries: 3, bytes: usize::MAX, looks };
+        for which in 0..2 {
+            let [values, maps, lists] =
+                [StateKind::Value, StateKind::Map, StateKind::List].map(|kind| state_of(kind, which));
+            for key in (0..6).map(name) {
+                let value = task.committed_value(&values, &key, now_ms).expect("a read");
+                assert_eq!(value, model.get(values.id.0, &key, now_ms));
+                let (mut fields, mut after) = (Vec::new(), None);
+                loop {
+                    let page = task.committed_fields(&maps, &key, after.as_deref(), limits, now_ms).expect("a page");
+                    fields.extend(page.fields);
+                    if page.next.is_none() {
+                        break;
+                    }
+                    assert!(page.next > after, "it gets on");
+                    after = page.next;
+                }
+                assert_eq!(fields, model.map(maps.id.0, &key, now_ms).into_iter().collect::<Vec<_>>());
+                if looks == usize::MAX {
+                    let (mut elements, mut next) = (Vec::new(), Some(0));
+                    while let Some(start) = next {
+                        let page = task.committed_elements(&lists, &key, start, limits, now_ms).expect("a page");
+                        assert_eq!(page.length, model.list(lists.id.0, &key, now_ms).len() as u64);
+                        elements.extend(page.elements);
+                        next = page.next;
+                    }
+                    assert_eq!(elements, model.list(lists.id.0, &key, now_ms));
+                }
+            }
+            for state in [values, maps, lists] {
+                let (mut keys, mut after) = (Vec::new(), None);
+                loop {
+                    let page = task.committed_keys(&state, after.as_deref(), limits, now_ms).expect("a page");
+                    keys.extend(page.keys);
+                    if page.next.is_none() {
+                        break;
+                    }
+                    assert_ne!(page.next, after, "it gets on");
+                    after = page.next;
+                }
+                let id = state.id.0;
+                let value_of =
+                    |key: &Vec<u8>| (state.kind == StateKind::Value).then(|| model.get(id, key, now_ms)).flatten();
+                let has = |key: &Vec<u8>| match state.kind {
+                    StateKind::Value => model.get(id, key, now_ms).is_some(),
+                    StateKind::Map => !model.map(id, key, now_ms).is_empty(),
+                    StateKind::List => !model.list(id, key, now_ms).is_empty(),
+                };
+                // With few looks a key may be told of which nothing is left.
+                keys.retain(|(key, _)| looks == usize::MAX || has(key));
+                keys.sort();
+                let mut expected: Vec<_> =
+                    (0..6).map(name).filter(has).map(|key| (key.clone(), value_of(&key))).collect();
+                expected.sort();
+                assert_eq!(keys, expected, "{state:?}");
+            }
+        }
     }
 
     /// What compaction leaves of the changelog up to a position.
