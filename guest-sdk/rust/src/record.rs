@@ -43,7 +43,7 @@ impl<'a> Record<'a> {
     /// When it is one.
     #[inline]
     pub fn bytes(&self) -> Result<&'a [u8]> {
-        self.value().context("the record has no value")
+        self.value().context("this record has no value: it is a tombstone")
     }
 
     /// The value as text.

@@ -57,7 +57,7 @@ fn what_is_no_payment_fails_with_the_reason() {
     let bad = [
         (Input::bytes("{"), "EOF while parsing"),
         (Input::bytes(&b"\xff"[..]), "the value is not UTF-8: invalid utf-8 sequence"),
-        (Input::tombstone(), "the record has no value"),
+        (Input::tombstone(), "this record has no value: it is a tombstone"),
         (Input::json(&without_user), "missing field `user_id`"),
         (with("payment_id", json!(null)), "`payment_id` is null"),
         (with("payment_id", json!([1])), "`payment_id` is [1]"),
