@@ -58,7 +58,7 @@ pub(crate) fn versions_of(plan: &Plan, host: &Host) -> Result<BTreeMap<StepId, A
 /// A pipeline on this host. Cheap to clone; the pipeline goes on when handles are dropped.
 #[derive(Clone)]
 pub struct PipelineHandle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     supervisor: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 

@@ -22,6 +22,7 @@ mod identity;
 mod manual;
 mod metrics;
 mod opening;
+mod queries;
 mod reset;
 mod savepoint;
 mod session;
@@ -46,6 +47,10 @@ pub use host::{Host, OperatorResolver};
 pub use manual::ManualPipeline;
 pub use millstream_connector::{LocalFiles, SinkHost};
 pub use millstream_protocol::{Point, Probe, Rules, SnapshotPace};
+pub use queries::{
+    DeclaredState, KeyAnswer, KeyContent, KeyQuestion, KeysAnswer, KeysCursor, KeysQuestion, PAGE_ENTRIES, QueryError,
+    StepStates,
+};
 pub use reset::{MovedPosition, Reset, ResetReport, ResetState, ResetTo, reset};
 pub use savepoint::{
     PositionOrigin, RestoreOrder, RestoreReport, RestoredPosition, SavepointError, SavepointOrder, StateMatch,

@@ -19,6 +19,7 @@ use crate::{
     event_time::GeneratorFactories,
     gathering::Gathering,
     metrics::{PipelineMetrics, StepMetrics},
+    queries::Query,
     standby::Slots,
     version::{StateRecord, StepId, StepVersion},
 };
@@ -27,6 +28,8 @@ use crate::{
 pub(crate) enum Control {
     /// Switch a step at the next commit boundary.
     Swap(SwapOrder),
+    /// Tell what is committed.
+    Query(Query),
     /// Come round the loop: a flag changed.
     Wake,
 }
@@ -74,6 +77,10 @@ pub(crate) struct Shared {
     pub(crate) stored_states: Mutex<BTreeMap<String, Vec<StateRecord>>>,
     pub(crate) workers: Mutex<BTreeMap<usize, WorkerEntry>>,
     pub(crate) tasks: Mutex<BTreeMap<TaskId, TaskStatus>>,
+    /// How many tasks each stage has; nothing until that is known.
+    pub(crate) partitions: RwLock<Vec<u32>>,
+    /// Which other host has a task, as far as hosts tell each other.
+    pub(crate) owners: Mutex<BTreeMap<TaskId, String>>,
     /// Who has the store of which task on this host.
     pub(crate) standbys: Arc<Slots>,
     pub(crate) standby_status: Mutex<Vec<StandbyStatus>>,
@@ -111,6 +118,8 @@ impl Shared {
             stored_states: Mutex::default(),
             workers: Mutex::default(),
             tasks: Mutex::default(),
+            partitions: RwLock::default(),
+            owners: Mutex::default(),
             standbys: Arc::default(),
             standby_status: Mutex::default(),
             stopping: AtomicBool::new(false),

@@ -175,7 +175,7 @@ impl Standbys {
         let owned: BTreeSet<TaskId> = self.shared.standbys.owned().into_iter().collect();
         // A worker that has the task has its store, too.
         self.tasks.retain(|id, _| !owned.contains(id));
-        let mut unwanted = Vec::new();
+        let (mut unwanted, mut owners) = (Vec::new(), BTreeMap::new());
         for (index, (stage, &partitions)) in self.topology.plan.stages.iter().zip(&self.topology.partitions).enumerate()
         {
             let Some(topic) = &stage.changelog else { continue };
@@ -183,6 +183,7 @@ impl Standbys {
                 let id = (StageIndex(index), partition);
                 let name = format!("{}/{partition}", stage.name);
                 let owner = presence.owner(&name);
+                owners.extend(owner.map(|owner| (id, owner.to_owned())));
                 let falls_here = !owned.contains(&id)
                     && follows(host, &name, owner, presence.others(), self.topology.plan.settings.standby);
                 match self.tasks.get_mut(&id) {
@@ -211,6 +212,7 @@ impl Standbys {
                 }
             }
         }
+        *self.shared.owners.lock() = owners;
         for id in unwanted {
             self.tasks.remove(&id);
             self.let_go(id);

@@ -105,6 +105,7 @@ fn run_workers(
     let workers = worker_count(topology);
     shared.prepare_heartbeats(workers);
     shared.tasks.lock().clear();
+    shared.partitions.write().clone_from(&topology.partitions);
     // Ends after the workers, however they end.
     let _standbys = StandbyThread::start(shared, topology);
     let (exits, exited) = mpsc::channel();

@@ -20,6 +20,7 @@ use crate::{
     chain::{Flow, Instance, Instances},
     dead_letter::{Origin, Places},
     event_time::{Generators, Moment, take_notices},
+    queries::Questions,
     session::{session_spec, worker_name},
     shared::{Control, Shared, SwapOrder, TaskId},
     task::Task,
@@ -53,6 +54,7 @@ pub(crate) struct Worker {
     pub(crate) generators: Generators,
     control: Receiver<Control>,
     pub(crate) swaps: Vec<SwapOrder>,
+    pub(crate) questions: Questions,
     /// When the first record since the last commit was processed.
     pub(crate) uncommitted_since: Option<Duration>,
     pub(crate) uncommitted_bytes: usize,
@@ -112,6 +114,7 @@ impl Worker {
             generators,
             control,
             swaps: Vec::new(),
+            questions: Questions::default(),
             uncommitted_since: None,
             uncommitted_bytes: 0,
             held_back: Vec::new(),
@@ -167,6 +170,7 @@ impl Worker {
         while let Ok(control) = self.control.try_recv() {
             self.take_order(control);
         }
+        self.answer_questions();
         self.ask_sinks(Occasion::CommitDue, &[]);
         if self.since(self.swept) >= SWEEP_INTERVAL {
             self.sweep_expired()?;
@@ -209,6 +213,7 @@ impl Worker {
     fn take_order(&mut self, control: Control) {
         match control {
             Control::Swap(order) => self.swaps.push(order),
+            Control::Query(query) => self.questions.push(query),
             Control::Wake => {}
         }
     }
@@ -230,6 +235,9 @@ impl Worker {
 
     /// How long a poll may wait.
     fn patience(&self) -> Duration {
+        if !self.questions.is_empty() {
+            return Duration::ZERO;
+        }
         match self.uncommitted_since {
             Some(since) => self.topology.plan.settings.commit_interval.saturating_sub(self.since(since)).min(IDLE_POLL),
             None => IDLE_POLL,
