@@ -36,6 +36,7 @@ LAYERS = {
     "runtime": ["types", "protocol", "state", "operator", "pipeline", "connector", "log"],
     "testkit": ["types", "state", "operator", "pipeline", "log", "runtime"],
     "api": ["types", "state", "operator", "pipeline", "log", "runtime", "checkpoint"],
+    "toolchain": [],
     "guest-macros": [],
     "guest": ["guest-macros"],
 }
