@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream_checkpoint::{Desired, PipelineRecord, PluginRecord, SpecFormat};
-use millstream_operator::{FieldDeclaration, FieldType, OperatorDescription};
+use millstream_operator::{FieldDeclaration, OperatorDescription};
 use millstream_runtime::{PipelineState, PipelineStatus};
 use millstream_state::StateKind;
 use millstream_types::{Digest, OperatorRef, PipelineName};
@@ -51,16 +51,8 @@ impl PluginView {
 
 /// What an operator declares about itself, as JSON.
 pub fn describe_operator(description: &OperatorDescription, imports: &[String]) -> Value {
-    let field = |field: &FieldDeclaration| {
-        let kind = match field.kind {
-            FieldType::Bytes => "bytes",
-            FieldType::Utf8 => "utf8",
-            FieldType::Boolean => "boolean",
-            FieldType::Int64 => "int64",
-            FieldType::Float64 => "float64",
-        };
-        json!({ "path": field.path, "type": kind, "optional": field.optional })
-    };
+    let field =
+        |field: &FieldDeclaration| json!({ "path": field.path, "type": field.kind.name(), "optional": field.optional });
     let states: Vec<Value> = description
         .states
         .iter()

@@ -13,11 +13,12 @@ mod parts;
 #[cfg(test)]
 mod testing;
 pub mod timer;
+pub mod typed;
 pub mod watermark;
 pub mod window;
 
 pub use operator::{
-    FieldDeclaration, FieldType, GuestMetric, Operator, OperatorDescription, OperatorError, OperatorFactory,
-    OutputBatch, ProcessInput, ProcessOutput, RecordFailure, StateChange, StateSlot,
+    FieldDeclaration, GuestMetric, Operator, OperatorDescription, OperatorError, OperatorFactory, OutputBatch,
+    ProcessInput, ProcessOutput, RecordFailure, StateChange, StateSlot,
 };
 pub use parts::Parts;

@@ -3,24 +3,9 @@
 use std::sync::Arc;
 
 use millstream_state::{KeyGroups, StateDeclaration, TaskState};
-use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch};
+use millstream_types::{BytesColumn, Digest, FieldType, OperatorRef, RecordBatch};
 
 use crate::timer::{FiredTimers, TimerChanges, TimerUse};
-
-/// The type of a declared field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldType {
-    /// Bytes.
-    Bytes,
-    /// UTF-8 text.
-    Utf8,
-    /// True or false.
-    Boolean,
-    /// Signed 64-bit integer.
-    Int64,
-    /// 64-bit IEEE 754 number.
-    Float64,
-}
 
 /// A field that an operator reads from records or writes into them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +29,8 @@ pub struct OperatorDescription {
     pub reads: Vec<FieldDeclaration>,
     /// Typed fields that it writes.
     pub writes: Vec<FieldDeclaration>,
+    /// It wants the records' bytes although it reads typed fields.
+    pub raw_values: bool,
     /// How it uses timers.
     pub timers: TimerUse,
     /// JSON Schema of its configuration.

@@ -259,6 +259,11 @@ impl BytesColumn {
         bytemuck::cast_slice(&self.offsets)
     }
 
+    /// The validity bitmap, where anything was ever null.
+    pub(crate) fn validity(&self) -> Option<&Bitmap> {
+        self.validity.as_ref()
+    }
+
     /// The validity bitmap's bytes; empty where nothing is null.
     pub fn validity_bytes(&self) -> &[u8] {
         self.validity.as_ref().map_or(&[], Bitmap::as_bytes)

@@ -10,6 +10,7 @@ mod column;
 mod headers;
 mod ids;
 mod time;
+mod typed;
 
 pub use batch::{RecordBatch, RecordRef};
 pub use bitmap::Bitmap;
@@ -17,3 +18,4 @@ pub use column::{BytesColumn, ColumnError};
 pub use headers::HeaderColumn;
 pub use ids::{Digest, IdError, OperatorRef, PipelineName, TopicPartition};
 pub use time::{Clock, ManualClock, SystemClock, UNKNOWN_WATERMARK};
+pub use typed::{FieldType, TypedColumn, TypedColumnError};

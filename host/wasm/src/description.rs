@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use millstream_operator::{OperatorDescription, timer::TimerUse};
+use millstream_operator::{FieldDeclaration, OperatorDescription, timer::TimerUse, typed};
 use millstream_state::{StateDeclaration, StateKind};
 
 use crate::{
-    Refusal,
+    Refusal, columns,
     generated::exports::millstream::operator::processor::{
-        Description, StateDeclaration as Declared, StateKind as Kind,
+        Description, FieldDeclaration as DeclaredField, StateDeclaration as Declared, StateKind as Kind,
     },
 };
 
@@ -48,6 +48,10 @@ fn state(declared: Declared) -> StateDeclaration {
     }
 }
 
+fn field(declared: DeclaredField) -> FieldDeclaration {
+    FieldDeclaration { path: declared.path, kind: columns::field_type(declared.kind), optional: declared.optional }
+}
+
 /// What speaks against the schema of a configuration.
 pub(crate) fn schema_refusal(schema: Option<&str>) -> Option<Refusal> {
     let error = serde_json::from_str::<serde_json::Value>(schema?).err()?;
@@ -73,8 +77,10 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
         }
     }
     reasons.extend(schema_refusal(described.config_schema.as_deref()));
-    if !described.reads.is_empty() || !described.writes.is_empty() {
-        reasons.push(Refusal::Unsupported("typed fields (`reads` and `writes`)".into()));
+    let reads: Vec<_> = described.reads.into_iter().map(field).collect();
+    let writes: Vec<_> = described.writes.into_iter().map(field).collect();
+    for (what, fields) in [(typed::READ, &reads), (typed::WRITTEN, &writes)] {
+        reasons.extend(typed::refusals(what, fields).into_iter().map(Refusal::Contradiction));
     }
     if !reasons.is_empty() {
         return Err(reasons);
@@ -82,8 +88,9 @@ pub(crate) fn check(described: Description) -> Result<OperatorDescription, Vec<R
     Ok(OperatorDescription {
         outputs: described.outputs,
         states: described.states.into_iter().map(state).collect(),
-        reads: Vec::new(),
-        writes: Vec::new(),
+        reads,
+        writes,
+        raw_values: described.raw_values,
         config_schema: described.config_schema,
         timers: if described.timers { TimerUse::Named } else { TimerUse::None },
     })

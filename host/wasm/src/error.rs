@@ -70,9 +70,6 @@ pub enum Refusal {
     /// What `describe` says contradicts itself or the contract.
     #[error("`describe` contradicts the contract: {0}")]
     Contradiction(String),
-    /// It asks for something that this version of the host does not do.
-    #[error("this host does not support {0} yet")]
-    Unsupported(String),
 }
 
 /// A component was refused, with every reason that was found.

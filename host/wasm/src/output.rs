@@ -3,17 +3,19 @@
 use millstream_operator::{
     OperatorError, OutputBatch, ProcessOutput, RecordFailure, StateChange,
     timer::{TimeDomain, TimerChanges},
+    typed::FieldWriter,
 };
+use millstream_types::BytesColumn;
 
 use crate::{
     Limits,
-    columns::{i64s, lift, lift_batch, u32s},
+    columns::{i64s, lift, lift_batch, lift_typed, u32s},
     generated::{
         exports::millstream::operator::processor::{
             BatchOutput, OutputBatch as GuestBatch, StateChange as GuestChange, TimeDomain as GuestDomain,
             TimerChanges as GuestTimers,
         },
-        millstream::operator::types::BytesColumnResult,
+        millstream::operator::types::{BytesColumnResult, RecordBatchResult, TypedColumnResult},
     },
     guest_log::cut,
 };
@@ -33,6 +35,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) timers: bool,
     /// Indices of the prefetched states among the declared ones.
     pub(crate) prefetched: &'a [usize],
+    /// Makes values of typed columns, where it declares fields to write.
+    pub(crate) writer: Option<&'a mut FieldWriter>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -42,11 +46,11 @@ pub(crate) fn malformed<T>(what: impl std::fmt::Display) -> Result<T, OperatorEr
 }
 
 /// Checks everything of `output` and takes it over. Metrics are not part of it.
-pub(crate) fn check(output: BatchOutput, expected: &Expected<'_>) -> Result<ProcessOutput, OperatorError> {
+pub(crate) fn check(output: BatchOutput, mut expected: Expected<'_>) -> Result<ProcessOutput, OperatorError> {
     let failures = failures(&output.failures.records, output.failures.reasons, expected.records)?;
-    let outputs = outputs(output.outputs, &failures, expected)?;
-    let changes = changes(output.changes, expected)?;
-    let timers = timers(output.timers, expected)?;
+    let outputs = outputs(output.outputs, &failures, &mut expected)?;
+    let changes = changes(output.changes, &expected)?;
+    let timers = timers(output.timers, &expected)?;
     let bytes = outputs.iter().map(|output| output.batch.byte_size()).sum::<usize>()
         + changes.iter().map(|change| change.values.byte_size()).sum::<usize>()
         + timers.iter().map(|change| change.keys.byte_size() + change.names.byte_size()).sum::<usize>();
@@ -88,14 +92,14 @@ pub(crate) fn failures(
 fn outputs(
     batches: Vec<GuestBatch>,
     failures: &[RecordFailure],
-    expected: &Expected<'_>,
+    expected: &mut Expected<'_>,
 ) -> Result<Vec<OutputBatch>, OperatorError> {
     let records = batches.iter().map(|batch| batch.batch.count as usize).sum::<usize>();
     if records > expected.limits.output_records {
         return Err(OperatorError::LimitExceeded(format!("{} output records a batch", expected.limits.output_records)));
     }
     let mut outputs: Vec<OutputBatch> = Vec::with_capacity(batches.len());
-    for guest in batches {
+    for mut guest in batches {
         let output = guest.output as usize;
         if output >= expected.outputs {
             return malformed(format_args!("records for output {output} where it declares {}", expected.outputs));
@@ -103,15 +107,13 @@ fn outputs(
         if outputs.iter().any(|known| known.output == output) {
             return malformed(format_args!("two batches for output {output}"));
         }
-        if !guest.batch.columns.is_empty() {
-            return malformed("typed columns, which it did not declare");
-        }
         let count = guest.batch.count as usize;
         let Some(sources) = u32s(&guest.sources).filter(|sources| sources.len() == count) else {
             return malformed(format_args!("{} bytes of sources for {count} records", guest.sources.len()));
         };
         check_sources(&sources, failures, expected.records)?;
-        let batch = match lift_batch(guest.batch) {
+        let values = written(&mut guest.batch, output, expected.writer.as_deref_mut())?;
+        let batch = match lift_batch(guest.batch, values) {
             Ok(batch) => batch,
             Err(error) => return malformed(format_args!("a broken batch for output {output}: {error}")),
         };
@@ -120,6 +122,36 @@ fn outputs(
         }
     }
     Ok(outputs)
+}
+
+/// The values made of typed columns; `None` where the batch has none.
+fn written(
+    batch: &mut RecordBatchResult,
+    output: usize,
+    writer: Option<&mut FieldWriter>,
+) -> Result<Option<BytesColumn>, OperatorError> {
+    if batch.columns.is_empty() {
+        return Ok(None);
+    }
+    let Some(writer) = writer else { return malformed("typed columns, which it did not declare") };
+    if !batch.values.offsets.is_empty() || !batch.values.data.is_empty() {
+        return malformed(format_args!("both values and typed columns for output {output}"));
+    }
+    let count = batch.count as usize;
+    let lift = |column: TypedColumnResult| {
+        let name = column.name.clone();
+        match lift_typed(column, count) {
+            Ok(column) => Ok(column),
+            Err(error) => {
+                malformed(format_args!("a broken column `{}` for output {output}: {error}", name.escape_debug()))
+            }
+        }
+    };
+    let columns = std::mem::take(&mut batch.columns).into_iter().map(lift).collect::<Result<Vec<_>, _>>()?;
+    match writer.write(&columns, count) {
+        Ok(values) => Ok(Some(values)),
+        Err(error) => malformed(error),
+    }
 }
 
 fn check_sources(sources: &[u32], failures: &[RecordFailure], records: usize) -> Result<(), OperatorError> {

@@ -224,6 +224,6 @@ impl OperatorFactory for Configured {
     }
 
     fn instantiate(&self, step: &str) -> Result<Box<dyn Operator>, OperatorError> {
-        Ok(Box::new(WasmOperator::new(self.start(step)?)))
+        Ok(Box::new(WasmOperator::new(self.start(step)?)?))
     }
 }

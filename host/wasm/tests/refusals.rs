@@ -123,7 +123,8 @@ fn every_contradiction_is_named() {
         "state `by-day` is prefetched and not value state",
         "state `gone` has a time to live of 0 ms",
         "its configuration schema is not JSON",
-        "does not support typed fields",
+        "a field that is read: `amount` is not a field path",
+        "the fields `/sum` and `/sum/cents` are written, of which one is within the other",
     ];
     assert_eq!(reasons.len(), expected.len(), "{reasons:#?}");
     for (reason, expected) in reasons.iter().zip(expected) {

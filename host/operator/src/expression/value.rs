@@ -38,8 +38,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Reads a JSON number; `None` where it is none.
+    #[inline]
+    pub(crate) fn number(raw: &[u8]) -> Option<Self> {
+        number(raw)
+    }
+
     /// The number, or `None` where it is none.
-    pub(super) fn as_number(&self) -> Option<f64> {
+    #[inline]
+    pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Int(number) => Some(*number as f64),
             Self::Float(number) => Some(*number),

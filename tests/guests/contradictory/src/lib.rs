@@ -17,6 +17,10 @@ fn state(name: &str, kind: StateKind, ttl_ms: Option<u64>, prefetch: bool) -> St
     StateDeclaration { name: name.into(), kind, schema_version: 1, ttl_ms, prefetch }
 }
 
+fn field(path: &str) -> FieldDeclaration {
+    FieldDeclaration { path: path.into(), kind: ColumnType::Float64, optional: false }
+}
+
 impl Guest for Contradictory {
     fn describe() -> Description {
         Description {
@@ -27,8 +31,8 @@ impl Guest for Contradictory {
                 state("by-day", StateKind::Map, None, true),
                 state("gone", StateKind::Value, Some(0), false),
             ],
-            reads: vec![FieldDeclaration { path: "/amount".into(), kind: ColumnType::Float64, optional: false }],
-            writes: Vec::new(),
+            reads: vec![field("amount")],
+            writes: vec![field("/sum"), field("/sum/cents")],
             raw_values: false,
             timers: true,
             config_schema: Some("{".into()),
