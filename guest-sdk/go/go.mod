@@ -1,0 +1,3 @@
+module millstream.dev/millstream
+
+go 1.24

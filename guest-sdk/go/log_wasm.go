@@ -1,0 +1,5 @@
+package millstream
+
+import "log/slog"
+
+func init() { slog.SetDefault(slog.New(LogHandler())) }
