@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand, savepoint::SavepointCommand, topic::TopicArgs,
+    conformance::ConformanceArgs, new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand,
+    savepoint::SavepointCommand, topic::TopicArgs,
 };
 
 const EXIT_CODES: &str = "\
@@ -59,6 +60,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SavepointCommand,
     },
+    /// Runs the conformance cases against a component.
+    Conformance(ConformanceArgs),
     /// Looks at topics: in a directory, on Kafka or through a server.
     Topic(TopicArgs),
     /// Writes a new project that builds and runs at once.

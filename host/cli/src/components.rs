@@ -40,9 +40,10 @@ impl PluginLoader for WasmLoader {
     }
 }
 
-struct Component {
-    plugin: Plugin,
-    limits: Limits,
+/// A component and what its instances may use.
+pub(crate) struct Component {
+    pub(crate) plugin: Plugin,
+    pub(crate) limits: Limits,
 }
 
 impl LoadedPlugin for Component {

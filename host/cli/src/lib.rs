@@ -7,6 +7,7 @@ mod client;
 mod completions;
 mod components;
 mod config;
+mod conformance;
 mod failure;
 mod new;
 mod output;
@@ -46,6 +47,7 @@ pub fn main_with(probe: Option<Arc<dyn Probe>>) -> ExitCode {
         Command::Plugin { command } => plugin::run(command, output),
         Command::Pipeline { command } => pipeline::run(command, output),
         Command::Savepoint { command } => savepoint::run(command, output),
+        Command::Conformance(command) => conformance::run(&command, output),
         Command::Topic(command) => topic::run(command, output),
         Command::New { command } => new::run(command, output),
         Command::Schema => completions::schema(),
