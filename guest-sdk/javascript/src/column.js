@@ -1,0 +1,149 @@
+/**
+ * Columns as they cross from the host: offsets, data and a bitmap of what is not null, little-endian, as Arrow lays
+ * them out.
+ */
+
+import { encoder } from "./text.js";
+
+export const EMPTY = new Uint8Array(0);
+
+/** A column without rows that says so by three empty lists. */
+export const NO_COLUMN = Object.freeze({ offsets: EMPTY, data: EMPTY, validity: EMPTY });
+
+/** Bytes as an array of numbers of `width` bytes; without a copy where they are aligned. */
+function view(Kind, bytes) {
+  const width = Kind.BYTES_PER_ELEMENT;
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  return new Kind(aligned.buffer, aligned.byteOffset, Math.floor(aligned.byteLength / width));
+}
+
+export const u32s = (bytes) => view(Uint32Array, bytes);
+export const i32s = (bytes) => view(Int32Array, bytes);
+export const i64s = (bytes) => view(BigInt64Array, bytes);
+export const f64s = (bytes) => view(Float64Array, bytes);
+
+/** The bytes of a typed array. */
+export function bytesIn(array) {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** Unsigned 32-bit numbers as bytes. */
+export function u32Bytes(numbers) {
+  return bytesIn(Uint32Array.from(numbers));
+}
+
+/** Signed 64-bit numbers, given as `bigint` or `number`, as bytes. */
+export function i64Bytes(numbers) {
+  const array = new BigInt64Array(numbers.length);
+  for (let row = 0; row < numbers.length; row++) array[row] = BigInt(numbers[row]);
+  return bytesIn(array);
+}
+
+/** A signed 64-bit integer as a number: exact up to 2^53, which is the year 287396 for times. */
+export function timeAt(words, row) {
+  // Two words of an `Int32Array`: a `bigint` would be made only to be thrown away.
+  return (words[2 * row] >>> 0) + words[2 * row + 1] * 4294967296;
+}
+
+/** A bit of a bitmap; an empty one has all bits set. */
+export function isValid(validity, row) {
+  return validity.length === 0 || ((validity[row >> 3] >> (row & 7)) & 1) === 1;
+}
+
+/** Reads a column of byte strings. */
+export class Column {
+  constructor(column) {
+    this.raw = column;
+    this.offsets = u32s(column.offsets);
+    this.data = column.data;
+    this.validity = column.validity;
+  }
+
+  get length() {
+    return Math.max(0, this.offsets.length - 1);
+  }
+
+  isNull(row) {
+    return this.validity.length !== 0 && !isValid(this.validity, row);
+  }
+
+  /** The bytes of a row, without a copy; `null` where it has none. */
+  get(row) {
+    if (this.validity.length !== 0 && !isValid(this.validity, row)) return null;
+    const { offsets } = this;
+    return row + 1 < offsets.length ? this.data.subarray(offsets[row], offsets[row + 1]) : null;
+  }
+
+  /** Copies the rows of these indices into a column. */
+  gather(rows) {
+    return columnOf(Array.from(rows, (row) => this.get(row)));
+  }
+
+  *[Symbol.iterator]() {
+    for (let row = 0; row < this.length; row++) yield this.get(row);
+  }
+}
+
+/**
+ * A column of texts, byte strings and nulls. Where all rows are texts of ASCII, which nearly all are, it takes one
+ * native call for all of them.
+ */
+export function columnOf(parts) {
+  const validity = bitmapOf(parts, (part) => part !== null);
+  if (parts.every((part) => part === null || typeof part === "string")) return ofTexts(parts, validity);
+  const sizes = parts.map((part) => (part === null ? 0 : typeof part === "string" ? 3 * part.length : part.length));
+  const data = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  const offsets = new Uint32Array(parts.length + 1);
+  let end = 0;
+  for (let row = 0; row < parts.length; row++) {
+    const part = parts[row];
+    if (typeof part === "string") {
+      end += encoder.encodeInto(part, data.subarray(end)).written;
+    } else if (part !== null) {
+      data.set(part, end);
+      end += part.length;
+    }
+    offsets[row + 1] = end;
+  }
+  return { offsets: bytesIn(offsets), data: data.subarray(0, end), validity };
+}
+
+/** A column of texts and nulls with a bitmap that is known. */
+function ofTexts(parts, validity) {
+  // `join` writes nothing for null.
+  const joined = parts.join("");
+  const offsets = new Uint32Array(parts.length + 1);
+  let data = new Uint8Array(joined.length);
+  const { read, written } = encoder.encodeInto(joined, data);
+  let end = 0;
+  if (read === joined.length && written === read) {
+    for (let row = 0; row < parts.length; row++) {
+      const part = parts[row];
+      if (part !== null) end += part.length;
+      offsets[row + 1] = end;
+    }
+  } else {
+    data = new Uint8Array(3 * joined.length);
+    for (let row = 0; row < parts.length; row++) {
+      if (parts[row] !== null) end += encoder.encodeInto(parts[row], data.subarray(end)).written;
+      offsets[row + 1] = end;
+    }
+  }
+  return { offsets: bytesIn(offsets), data: data.subarray(0, end), validity };
+}
+
+/** Texts without nulls as a column. */
+export function textsColumn(texts) {
+  return ofTexts(texts, EMPTY);
+}
+
+/** A bit for each row for which `isSet` says so; empty where all have it. */
+export function bitmapOf(rows, isSet) {
+  let bitmap = EMPTY;
+  for (let row = 0; row < rows.length; row++) {
+    if (isSet(rows[row])) continue;
+    if (bitmap.length === 0) bitmap = new Uint8Array((rows.length + 7) >> 3).fill(255);
+    bitmap[row >> 3] &= ~(1 << (row & 7));
+  }
+  return bitmap;
+}
