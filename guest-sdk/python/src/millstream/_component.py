@@ -1,0 +1,202 @@
+"""What a component exports: one program, loaded from its source or built in.
+
+Each class answers for an interface of the contract; componentize-py finds them by name. A reason that is raised as
+`Err` is the host's to report; anything else that is raised ends the instance.
+"""
+
+import gc
+import logging
+import random
+import sys
+from typing import Any, Callable, List, Optional
+
+from . import _host, _load, log
+from ._failure import BatchError, Failure, ProgramError, reason
+from ._part import Part
+
+try:
+    from componentize_py_types import Err
+except ImportError:
+    class Err(Exception):  # type: ignore[no-redef]
+        """As componentize-py has it."""
+
+        def __init__(self, value: Any) -> None:
+            super().__init__(value)
+            self.value = value
+
+_program: Optional[Part[Any]] = None
+_random = False
+
+# Garbage of cycles is collected between batches, and the standard library is not looked through for it.
+_GARBAGE = 100_000
+
+
+def install(program: Part[Any], uses_random: bool) -> None:
+    """From now on the component is this program."""
+    global _program, _random
+    _program, _random = program, uses_random
+    logging.getLogger().handlers[:] = [log.Handler()]
+    logging.getLogger().setLevel(logging.DEBUG)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def _part(world: str) -> Any:
+    if _program is None:
+        raise RuntimeError("no program has been loaded")
+    if _program.world != world:
+        raise RuntimeError(f"the program is of the world `{_program.world}`, not `{world}`")
+    return _program
+
+
+def _call(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Answers a call of the host; what concerns the whole batch goes back as its reason."""
+    log.forget_levels()
+    try:
+        return call(*arguments)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or type(error) is RuntimeError and _program is None:
+            raise
+        raise Err(reason(error)) from None
+    except Exception as error:
+        raise Err(reason(error)) from None
+
+
+def _batch(call: Callable[..., Any], *arguments: Any) -> Any:
+    if _random and _host.is_component:
+        # The same again for a batch that is replayed, whatever the instance did before.
+        random.seed(_host.random_u64())
+    made = _call(call, *arguments)
+    if gc.get_count()[0] > _GARBAGE:
+        gc.collect()
+    return made
+
+
+class Loader:
+    """`millstream:script/loader`."""
+
+    def load(self, files: List[Any], main: str) -> str:
+        try:
+            program = _load.load({file.path: file.content for file in files}, main)
+        except ProgramError as error:
+            raise Err(str(error)) from None
+        install(program, any(b"random" in file.content for file in files))
+        return program.world
+
+
+class Processor:
+    """`millstream:operator/processor`."""
+
+    def describe(self) -> Any:
+        return _part("operator")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("operator")._configure, config)
+
+    def process(self, input: Any) -> Any:
+        return _batch(_part("operator")._process, input)
+
+    def on_timer(self, timers: Any) -> Any:
+        return _batch(_part("operator")._on_timer, timers)
+
+
+class Aggregation:
+    """`millstream:window/aggregation`."""
+
+    def describe(self) -> Any:
+        return _part("aggregator")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("aggregator")._configure, config)
+
+    def add(self, records: Any, accumulators: Any) -> Any:
+        return _call(_part("aggregator")._add, records, accumulators)
+
+    def merge(self, accumulators: Any, groups: bytes, count: int) -> Any:
+        return _call(_part("aggregator")._merge, accumulators, groups, count)
+
+    def retract(self, records: Any, accumulators: Any) -> Any:
+        return _call(_part("aggregator")._retract, records, accumulators)
+
+    def results(self, accumulators: Any, panes: Any) -> Any:
+        return _call(_part("aggregator")._results, accumulators, panes)
+
+
+class Assignment:
+    """`millstream:window/assignment`."""
+
+    def describe(self) -> Any:
+        return _part("window-assigner")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("window-assigner")._configure, config)
+
+    def assign(self, records: Any, now: int) -> Any:
+        return _call(_part("window-assigner")._assign, records, now)
+
+
+class Firing:
+    """`millstream:window/firing`."""
+
+    def describe(self) -> Any:
+        return _part("trigger")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("trigger")._configure, config)
+
+    def on_elements(self, panes: Any, elements: Any) -> Any:
+        return _call(_part("trigger")._on_elements, panes, elements)
+
+    def on_time(self, panes: Any, domain: Any, times: bytes) -> Any:
+        return _call(_part("trigger")._on_time, panes, domain, times)
+
+    def on_merge(self, panes: Any, groups: bytes, merged: Any) -> Any:
+        return _call(_part("trigger")._on_merge, panes, groups, merged)
+
+
+class WindowFunction:
+    """`millstream:window/window-function`."""
+
+    def describe(self) -> Any:
+        return _part("process-window")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("process-window")._configure, config)
+
+    def begin(self, pane: Any) -> None:
+        _call(_part("process-window")._begin, pane)
+
+    def elements(self, page: Any) -> Any:
+        return _call(_part("process-window")._elements, page)
+
+    def end(self) -> Any:
+        return _call(_part("process-window")._end)
+
+
+class Watermarks:
+    """`millstream:window/watermarks`."""
+
+    def describe(self) -> Any:
+        return _part("watermark-generator")._describe()
+
+    def configure(self, config: str) -> None:
+        _call(_part("watermark-generator")._configure, config)
+
+    def on_records(self, state: bytes, records: Any, now: int) -> Any:
+        return _call(_part("watermark-generator")._on_records, state, records, now)
+
+    def on_time(self, state: bytes, now: int) -> Any:
+        return _call(_part("watermark-generator")._on_time, state, now)
+
+
+def built_in(module: str) -> None:
+    """Takes the program of a module that is built into the component."""
+    program = _load.program_of(sys.modules[module] if module in sys.modules else __import__(module), f"module `{module}`")
+    install(program, uses_random=True)
+
+
+__all__ = [
+    "Aggregation", "Assignment", "BatchError", "Failure", "Firing", "Loader", "Processor", "Watermarks",
+    "WindowFunction", "built_in", "install",
+]

@@ -1,0 +1,212 @@
+"""One value for each key."""
+
+from array import array
+from typing import Any, List, Optional, Set, Tuple, TypeVar, Union, overload
+
+from .. import _columns, _host
+from .._contract import StateKind
+from ._place import State
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class _Unread:
+    """The value of a key that has not been asked for yet."""
+
+
+_UNREAD: Any = _Unread()
+
+
+class Value(State[T]):
+    """One value for each key.
+
+    Values travel with the batch: to read one costs no call to the host. With `prefetch=False` it is read by a call
+    when it is first asked for: for what only few records need.
+    """
+
+    kind = StateKind.VALUE
+
+    def __init__(self, *declared: Any, prefetch: bool = True) -> None:
+        super().__init__(*declared)
+        self._prefetch = prefetch
+        self._mutable = self._codec.mutable
+        #: What each group of the batch has now; `None`: nothing.
+        self._values: List[Any] = []
+        #: The row, the group and what it had before, of each change of the batch.
+        self._log: List[Tuple[int, int, Any]] = []
+        #: What can be changed in place is kept as it is stored, and decoded again where a record may have changed it.
+        self._stored: List[Any] = []
+        self._lent: Set[int] = set()
+        self._lent_row = -1
+        if self._mutable:
+            self.get = self._get_mutable  # type: ignore[method-assign]
+        kind = getattr(self._codec, "kind", None)
+        if not self._mutable and prefetch and kind in (int, float):
+            self.set = _quick_set(self, kind)  # type: ignore[method-assign]
+
+    @overload
+    def get(self) -> Optional[T]: ...
+    @overload
+    def get(self, default: D) -> Union[T, D]: ...
+    def get(self, default: Any = None) -> Any:
+        """The value of the key, or the default where there is none."""
+        try:
+            value = self._values[self._at.group]
+        except IndexError:
+            raise self._no_key() from None
+        if value is None:
+            return default
+        if value is _UNREAD:
+            value = self._read()
+            return default if value is None else value
+        return value
+
+    def _get_mutable(self, default: Any = None) -> Any:
+        if self._lent_row != self._at.row:
+            self._take_back()
+        return Value.get(self, default)
+
+    def set(self, value: T) -> None:
+        """Sets the value of the key."""
+        self._replace(None if value is None else self._check(value))
+
+    def delete(self) -> None:
+        """Removes the value of the key."""
+        self._replace(None)
+
+    def load(self, default: D) -> List[Union[T, D]]:
+        """The values of all keys of the batch, in the order of `batch.group_keys`: for whole columns."""
+        return [default if value is None else value for value in (self._read(at) for at in range(len(self._values)))]
+
+    def store(self, values: "List[T]") -> None:
+        """Sets the values of all keys of the batch: for whole columns."""
+        if len(values) != len(self._values):
+            raise ValueError(f"state `{self.name}`: {len(values)} values for {len(self._values)} keys")
+        for group, value in enumerate(values):
+            self._replace(None if value is None else self._check(value), group)
+
+    def _replace(self, value: Any, group: int = -1) -> None:
+        at = self._at
+        if group < 0:
+            group = at.group
+        if not 0 <= group < len(self._values):
+            raise self._no_key()
+        if self._mutable:
+            encoded = None if value is None else self._codec.encode(value)
+            self._log.append((at.row, group, self._stored[group]))
+            self._stored[group] = encoded
+            # The program may go on to change what it has set: the next record decodes what is stored.
+            self._lend(group)
+        else:
+            self._log.append((at.row, group, self._values[group]))
+        self._values[group] = value
+
+    def _read(self, group: int = -1) -> Any:
+        if group < 0:
+            group = self._at.group
+        value = self._values[group]
+        if value is not _UNREAD:
+            return value
+        stored = self._stored[group]
+        if stored is _UNREAD:
+            key = _columns.write([self._at.group_keys[group]])
+            stored = self._stored[group] = _columns.read(self._ask(_host.get_many, key))[0]
+        value = None if stored is None else self._decode(stored)
+        if self._mutable:
+            self._lend(group)
+        self._values[group] = value
+        return value
+
+    def _lend(self, group: int) -> None:
+        """A record has in hand what it may change in place: no other record sees it."""
+        if self._lent_row != self._at.row:
+            self._take_back()
+            self._lent_row = self._at.row
+        self._lent.add(group)
+
+    def _take_back(self) -> None:
+        for group in self._lent:
+            self._values[group] = _UNREAD
+        self._lent.clear()
+
+    def _begin(self, column: Any) -> None:
+        count = len(self._at.group_keys)
+        self._log.clear()
+        self._lent.clear()
+        self._lent_row = -1
+        if column is None:
+            self._values = [_UNREAD] * count
+            self._stored = [_UNREAD] * count
+        elif self._codec.array and _numbers(column, self._codec.array) is not None:
+            self._values = _numbers(column, self._codec.array) or []
+        else:
+            self._stored = _columns.read(column)
+            self._values = [_UNREAD] * count
+
+    def _undo(self, row: int) -> None:
+        log, into = self._log, self._stored if self._mutable else self._values
+        self._take_back()
+        while log and log[-1][0] == row:
+            _, group, before = log.pop()
+            into[group] = before
+            if self._mutable:
+                self._values[group] = _UNREAD
+
+    def _finish(self) -> Any:
+        if not self._log:
+            return None
+        groups = sorted({change[1] for change in self._log})
+        now = self._stored if self._mutable else self._values
+        values = [now[group] for group in groups]
+        if self._mutable:
+            column = _columns.write(values)
+        else:
+            column = self._column(values)
+        if self._prefetch:
+            return _columns.pack_u32s(groups), column
+        keys = _columns.write([self._at.group_keys[group] for group in groups])
+        self._ask(_host.put_many, keys, column)
+        return None
+
+    def _column(self, values: List[Any]) -> Any:
+        if self._codec.array and None not in values:
+            data = array(self._codec.array, values).tobytes()
+            return _columns.BytesColumn(_columns.pack_u32s(range(0, len(data) + 8, 8)), data)
+        encode = self._codec.encode
+        return _columns.write([None if value is None else encode(value) for value in values])
+
+
+def _numbers(column: Any, format: str) -> Optional[List[Any]]:
+    """Numbers of 8 bytes, or nothing where some have another width."""
+    data = column.data
+    count = _columns.row_count(column)
+    if not column.validity:
+        return memoryview(data).cast(format).tolist() if len(data) == 8 * count else None
+    bits = _columns.unpack_bits(column.validity, count)
+    if len(data) != 8 * sum(bits):
+        return None
+    present = iter(memoryview(data).cast(format).tolist())
+    return [next(present) if bit else None for bit in bits]
+
+
+def _quick_set(state: "Value[Any]", kind: type) -> Any:
+    """`Value.set` of numbers, which nearly every record calls."""
+    at, log, check = state._at, state._log, state._check
+    is_float = kind is float
+
+    def set(value: Any) -> None:
+        if type(value) is not kind:
+            value = None if value is None else check(value)
+        elif not is_float and not -(2**63) <= value < 2**63:
+            check(value)
+        group = at.group
+        values = state._values
+        try:
+            before = values[group]
+        except IndexError:
+            raise state._no_key() from None
+        log.append((at.row, group, before))
+        values[group] = value
+
+    return set
