@@ -192,15 +192,11 @@ func AppendFloat(buffer []byte, value float64) []byte {
 	}
 	var digits [32]byte
 	text := strconv.AppendFloat(digits[:0], value, 'e', -1, 64)
-	// The exponent has neither a plus nor a leading zero.
+	// The exponent has no leading zero.
 	for at, one := range text {
 		if one == 'e' {
-			buffer = append(buffer, text[:at+1]...)
-			exponent := text[at+1:]
-			if exponent[0] == '-' {
-				buffer = append(buffer, '-')
-			}
-			exponent = exponent[1:]
+			buffer = append(buffer, text[:at+2]...)
+			exponent := text[at+2:]
 			for len(exponent) > 1 && exponent[0] == '0' {
 				exponent = exponent[1:]
 			}
