@@ -25,7 +25,7 @@ use crate::OperatorError;
 
 /// Bytes that are no accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Damaged;
+pub(crate) struct Damaged;
 
 impl From<Damaged> for OperatorError {
     fn from(_: Damaged) -> Self {
@@ -35,7 +35,7 @@ impl From<Damaged> for OperatorError {
 
 /// Reads an accumulator from its beginning.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
 }
 
 #[inline]
-pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -144,7 +144,7 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 #[inline]
-pub(super) fn put_signed(out: &mut Vec<u8>, number: i128) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, number: i128) {
     let mut folded = ((number << 1) ^ (number >> 127)).cast_unsigned();
     while folded > u128::from(u64::MAX) {
         out.push(folded as u8 | 0x80);

@@ -10,7 +10,7 @@ mod builtin;
 mod cell;
 mod decimal;
 mod declaration;
-mod encoding;
+pub(crate) mod encoding;
 mod factory;
 mod function;
 mod hash;

@@ -90,6 +90,15 @@ impl Grid {
         }
     }
 
+    /// How many slices a window has.
+    pub(super) fn slices_a_window(&self) -> i128 {
+        match self {
+            Self::Fixed(grid) if grid.size % grid.every == 0 => grid.size / grid.every,
+            Self::Fixed(grid) => grid.size / grid.every * 2 + 1,
+            Self::Calendar(_) => 1,
+        }
+    }
+
     /// Window `index`.
     pub(super) fn window(&self, index: i128) -> Window {
         match self {

@@ -89,7 +89,7 @@ impl Table {
     pub(crate) fn put(&mut self, hash: u64, key: &[u8], hint: Option<u32>, value: Option<NewValue<'_>>) {
         match self.find_near(hash, key, hint) {
             Some(at) => self.change(at, value),
-            None => self.put_unknown(hash, key, value),
+            None => _ = self.put_unknown(hash, key, value),
         }
     }
 
@@ -102,8 +102,21 @@ impl Table {
         }
     }
 
+    /// As [`Self::put`], for an entry that nobody is expected to read soon.
+    pub(crate) fn put_cold(&mut self, key: &[u8], value: Option<NewValue<'_>>) {
+        let hash = hash_key(key);
+        let at = match self.find(hash, key) {
+            Some(at) => {
+                self.change(at, value);
+                at
+            }
+            None => self.put_unknown(hash, key, value),
+        };
+        self.slots[at].cold = true;
+    }
+
     /// Writes an entry of which nothing is in memory.
-    fn put_unknown(&mut self, hash: u64, key: &[u8], value: Option<NewValue<'_>>) {
+    fn put_unknown(&mut self, hash: u64, key: &[u8], value: Option<NewValue<'_>>) -> u32 {
         let at = self.insert(hash, key, DIRTY);
         let slot = &mut self.slots[at];
         slot.call = self.call.number;
@@ -115,11 +128,13 @@ impl Table {
         if self.call.open {
             self.call.undo.push((at, 0, Undo::Remove));
         }
+        at
     }
 
     #[inline]
     fn change(&mut self, at: u32, value: Option<NewValue<'_>>) {
         let slot = &mut self.slots[at];
+        slot.cold = false;
         match (&slot.value, &value) {
             (None, None) => return,
             (Some(old), Some(NewValue { expiry_ms: None, payload })) if **old == **payload => return,

@@ -138,8 +138,15 @@ impl Table {
             for &at in chunk {
                 let slot = &mut self.slots[at];
                 slot.flags &= !PENDING;
-                if slot.flags & UNCOMMITTED == 0 {
-                    self.note_clean(at);
+                if slot.flags & UNCOMMITTED != 0 {
+                    continue;
+                }
+                match slot.cold {
+                    true => {
+                        self.leave_order(at);
+                        self.remove(at);
+                    }
+                    false => self.note_clean(at),
                 }
             }
         }

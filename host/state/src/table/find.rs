@@ -43,7 +43,7 @@ impl Table {
 
     /// Adds an entry that is not there.
     pub(super) fn insert(&mut self, hash: u64, key: &[u8], flags: u8) -> u32 {
-        let slot = Slot { key: SmallBytes::new(key), value: None, saved: 0, call: 0, flags };
+        let slot = Slot { key: SmallBytes::new(key), value: None, saved: 0, call: 0, flags, cold: false };
         self.memory_bytes += slot.memory_bytes();
         let at = match self.free.pop() {
             Some(at) => {

@@ -50,6 +50,8 @@ pub(super) struct Slot {
     /// The last call that changed it.
     pub(super) call: u32,
     pub(super) flags: u8,
+    /// Nobody is expected to read it soon: once the store has it, it goes.
+    pub(super) cold: bool,
 }
 
 impl Slot {

@@ -7,6 +7,7 @@ use crate::{
     StateError, StateHandle, StateKind,
     encoding::{KeyBuffer, after_prefix},
     hash_key,
+    table::{NewValue, Table},
 };
 
 /// A page of a map's fields.
@@ -63,19 +64,46 @@ impl TaskState {
         fields: &BytesColumn,
         values: &BytesColumn,
     ) -> Result<(), StateError> {
+        self.map_put(state, keys, fields, values, |table, row, key, value| {
+            // What was read is mostly what is written, row by row.
+            let hint = table.hints.get(row).copied();
+            table.put_at(hint, key, value);
+        })
+    }
+
+    /// As [`Self::map_put_many`], for entries that nobody is expected to read by their keys soon: they do not take the
+    /// place of others in memory once the store has them.
+    ///
+    /// # Errors
+    /// As [`Self::map_put_many`].
+    pub fn map_put_cold(
+        &mut self,
+        state: &StateHandle,
+        keys: &BytesColumn,
+        fields: &BytesColumn,
+        values: &BytesColumn,
+    ) -> Result<(), StateError> {
+        self.map_put(state, keys, fields, values, |table, _, key, value| table.put_cold(key, value))
+    }
+
+    fn map_put(
+        &mut self,
+        state: &StateHandle,
+        keys: &BytesColumn,
+        fields: &BytesColumn,
+        values: &BytesColumn,
+        put: impl Fn(&mut Table, usize, &[u8], Option<NewValue<'_>>),
+    ) -> Result<(), StateError> {
         check_column("keys", keys, keys.len())?;
         check_column("fields", fields, keys.len())?;
         check_length("values", values, keys.len())?;
         let access = self.open_for_write(state, StateKind::Map)?;
         let mut buffer = KeyBuffer::new();
-        // What was read is mostly what is written, row by row.
-        let hints = std::mem::take(&mut access.table.hints);
         for (row, ((key, field), value)) in keys.iter().zip(fields.iter()).zip(values.iter()).enumerate() {
             let key = buffer.field(key.unwrap_or_default(), field.unwrap_or_default());
             let value = value.map(|payload| access.new_value(payload));
-            access.table.put_at(hints.get(row).copied(), key, value);
+            put(access.table, row, key, value);
         }
-        access.table.hints = hints;
         self.settle();
         Ok(())
     }

@@ -7,8 +7,9 @@ use millstream_types::BytesColumn;
 
 use super::{
     Slices,
-    live::{LiveSlices, first_where, ordered},
+    live::{Entries, LiveSlices, first_where, ordered},
     place::Placed,
+    rows::Parts,
 };
 use crate::{
     OperatorError, OutputBatch, ProcessInput,
@@ -99,23 +100,61 @@ impl Slices {
         let (mut parts, mut panes) = (Vec::new(), Vec::new());
         for (at, pane) in changed.iter().enumerate() {
             for start_ms in live.of_window(&self.grid, pane.window) {
-                parts.push(*known.entry((start_ms, pane.group)).or_insert_with(|| {
-                    keys.push(Some(&ordered(start_ms)));
-                    fields.push(input.groups.keys.get(pane.group as usize));
-                    keys.len() as u32 - 1
-                }));
+                let entry = (live.entries(start_ms) != Entries::None).then(|| {
+                    *known.entry((start_ms, pane.group)).or_insert_with(|| {
+                        keys.push(Some(&ordered(start_ms)));
+                        fields.push(input.groups.keys.get(pane.group as usize));
+                        keys.len() as u32 - 1
+                    })
+                });
+                parts.push((start_ms, entry));
                 panes.push(at as u32);
             }
         }
         let read = state.map_get_many(&self.states.slices, &keys, &fields)?;
+        let (rows, places) = self.read_rows(input, state, live, changed)?;
+        let mut of_rows: HashMap<(i64, u32), &[u8]> = HashMap::new();
+        for (&group, &place) in &places {
+            for part in Parts::of(rows.get(place as usize).unwrap_or_default()) {
+                let (start_ms, accumulator) = part?;
+                of_rows.insert((start_ms, group), accumulator);
+            }
+        }
         let mut accumulators = BytesColumn::with_capacity(parts.len(), parts.len() * 16);
         let mut of_panes = Vec::with_capacity(parts.len());
-        for (&part, &pane) in parts.iter().zip(&panes) {
-            if let Some(accumulator) = read.get(part as usize) {
+        for (&(start_ms, entry), &at) in parts.iter().zip(&panes) {
+            let Some(pane) = changed.get(at as usize) else { continue };
+            let of_row = of_rows.get(&(start_ms, pane.group)).copied();
+            // What came later stands beside the row.
+            let entry = entry.and_then(|entry| read.get(entry as usize));
+            for accumulator in [of_row, entry].into_iter().flatten() {
                 accumulators.push(Some(accumulator));
-                of_panes.push(pane);
+                of_panes.push(at);
             }
         }
         Ok((accumulators, of_panes))
+    }
+
+    /// The rows of the keys of these panes, and the place of each by the key's group.
+    fn read_rows(
+        &self,
+        input: &ProcessInput<'_>,
+        state: &mut TaskState,
+        live: &LiveSlices,
+        changed: &[Changed],
+    ) -> Result<(BytesColumn, HashMap<u32, u32>), OperatorError> {
+        let mut places = HashMap::new();
+        if live.rows.is_none() {
+            return Ok((BytesColumn::new(), places));
+        }
+        let (mut keys, mut fields) = (BytesColumn::new(), BytesColumn::new());
+        for pane in changed {
+            places.entry(pane.group).or_insert_with(|| {
+                keys.push(Some(b""));
+                fields.push(input.groups.keys.get(pane.group as usize));
+                keys.len() as u32 - 1
+            });
+        }
+        Ok((state.map_get_many(&self.states.rows, &keys, &fields)?, places))
     }
 }

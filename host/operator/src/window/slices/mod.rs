@@ -9,21 +9,27 @@
 //! |---|---|
 //! | a window fires | [`FIRE`], its number, and what to go on after |
 //! | a slice is deleted | [`DROP`], its first moment, and what to go on after |
+//! | rows are deleted that no window comes by | [`TIDY`], 0, and what to go on after |
+//!
+//! Where windows have several slices, what has fired once is moved into [rows](rows), so that the next window reads an
+//! entry or two of each key, and not one for each slice.
 //!
 //! The timer of a window sets that of the next window that has slices, so that nothing is done for windows in gaps.
 
 mod add;
 mod emit;
 mod fire;
+mod fold;
 mod live;
 mod place;
 mod read;
+mod rows;
 
 use std::collections::BTreeMap;
 
 use millstream_state::StateDeclaration;
 
-use self::live::{LiveSlices, States, first_open_of};
+use self::live::{Entries, LiveSlices, States, first_open_of};
 use super::{
     Emit, Window,
     grid::{Grid, Slice},
@@ -39,6 +45,8 @@ use crate::{
 const FIRE: u8 = b'f';
 /// Begins the name of the timer of a slice's end. Orders after [`FIRE`]: what is to fire fires first.
 const DROP: u8 = b'x';
+/// Begins the name of the timer that deletes what is left of rows.
+const TIDY: u8 = b'y';
 
 /// Aligned windows that fire when they end, or with each batch.
 pub(super) struct Slices {
@@ -84,8 +92,8 @@ impl Operator for Slices {
         for slice in placed.slices() {
             if !live.has(slice.start_ms) {
                 self.arm(&mut live, slice, watermark_ms, &mut timers);
-                self.states.add(state, &mut live, slice.start_ms)?;
             }
+            self.states.note(state, &mut live, slice.start_ms, Entries::Some)?;
         }
         let (emitted, fired_late) = self.emit(input, state, &live, &placed, watermark_ms)?;
         if fired_late {
