@@ -6,7 +6,6 @@
 //! running commands, tools in a cache of their own, and making a component of a core module without any tool but this
 //! crate. The contract's WIT is part of the crate.
 
-mod archive;
 mod command;
 pub mod component;
 mod error;
@@ -17,7 +16,6 @@ mod sections;
 mod toolbox;
 pub mod wit;
 
-pub use archive::archive;
 pub use command::{capture, run};
 pub use error::{Error, Fault};
 pub use manifest::Manifest;

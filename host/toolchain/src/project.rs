@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use millstream_script::Script;
+
 use crate::{Error, Manifest, Toolbox, languages::LANGUAGES};
 
 /// The file that gives name and version where the language's own manifest has none. It may also say `language`.
@@ -120,13 +122,8 @@ pub struct Built {
 pub enum Form {
     /// A component.
     Component,
-    /// A source program as a tar archive ([`crate::archive`]), for the interpreter of its language.
-    Source {
-        /// The language: `python`.
-        language: &'static str,
-        /// The path of the file that defines it.
-        main: String,
-    },
+    /// A program in source text, packed; the interpreter of its language runs it.
+    Script(Script),
 }
 
 /// Recognises the project in a directory.

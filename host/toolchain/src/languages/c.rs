@@ -19,10 +19,9 @@ const WASI_SDK: &str = "WASI_SDK_PATH";
 /// Where a project has the SDK.
 const SDK: &str = "vendor/millstream";
 
-/// For either compiler. A guest's stack is at the start of its memory, so that an overflow traps and overwrites
-/// nothing; results must not depend on where the project lies.
-const FLAGS: [&str; 6] =
-    ["-mexec-model=reactor", "-O3", "-DNDEBUG", "-Wl,-z,stack-size=262144", "-Wl,--stack-first", "-ffile-prefix-map=="];
+/// For either compiler. Results must not depend on where the project lies.
+const FLAGS: [&str; 5] =
+    ["-mexec-model=reactor", "-O3", "-DNDEBUG", "-Wl,-z,stack-size=262144", "-ffile-prefix-map=="];
 
 /// C, one component of all sources.
 pub(crate) struct C;
@@ -159,6 +158,8 @@ impl Compiler {
             Self::Clang(clang) => {
                 let mut command = Command::new(clang);
                 command.args(["--target=wasm32-wasip1", "-mbulk-memory", "-msign-ext", "-mnontrapping-fptoint"]);
+                // An overflow of the stack then traps and overwrites nothing. Zig does so anyway.
+                command.arg("-Wl,--stack-first");
                 command
             }
         };

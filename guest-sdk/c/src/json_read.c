@@ -1,0 +1,239 @@
+/* Reading JSON. */
+
+enum { JSON_DEPTH = 128 };
+
+static ms_status json_fail(ms_context *ctx, const char *expected, const uint8_t *start, const uint8_t *at) {
+    return ms_fail(ctx, "this is no JSON that is expected: %s at byte %u", expected, (unsigned)(at - start));
+}
+
+static inline const uint8_t *json_space(const uint8_t *at, const uint8_t *end) {
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')) at++;
+    return at;
+}
+
+static bool is_hex(uint8_t character) {
+    return is_digit(character) || ((character | 32) >= 'a' && (character | 32) <= 'f');
+}
+
+/* The end of the string that begins at `at`, after its closing quote; NULL: it is broken. */
+static const uint8_t *json_string_end(const uint8_t *at, const uint8_t *end) {
+    for (at++; at < end; at++) {
+        if (*at == '"') return at + 1;
+        if (*at < 0x20) return NULL;
+        if (*at != '\\') continue;
+        if (++at == end) return NULL;
+        if (*at == 'u') {
+            if (end - at < 5 || !is_hex(at[1]) || !is_hex(at[2]) || !is_hex(at[3]) || !is_hex(at[4])) return NULL;
+            at += 4;
+        } else if (!*at || !strchr("\"\\/bfnrt", *at)) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static const uint8_t *json_digits(const uint8_t *at, const uint8_t *end) {
+    if (at == end || !is_digit(*at)) return NULL;
+    while (at < end && is_digit(*at)) at++;
+    return at;
+}
+
+static const uint8_t *json_number_end(const uint8_t *at, const uint8_t *end) {
+    if (*at == '-') at++;
+    at = at < end && *at == '0' ? at + 1 : json_digits(at, end);
+    if (at && at < end && *at == '.') at = json_digits(at + 1, end);
+    if (at && at < end && (*at | 32) == 'e') {
+        at++;
+        if (at < end && (*at == '+' || *at == '-')) at++;
+        at = json_digits(at, end);
+    }
+    return at;
+}
+
+/* The end of the value that begins at `at`; NULL: there is none. */
+static const uint8_t *json_value_end(const uint8_t *at, const uint8_t *end, int depth) {
+    if (at == end || depth > JSON_DEPTH) return NULL;
+    uint8_t first = *at;
+    if (first == '"') return json_string_end(at, end);
+    if (first == '-' || is_digit(first)) return json_number_end(at, end);
+    if (first != '{' && first != '[') {
+        const char *word = first == 't' ? "true" : first == 'f' ? "false" : "null";
+        size_t size = strlen(word);
+        return (size_t)(end - at) >= size && memcmp(at, word, size) == 0 ? at + size : NULL;
+    }
+    uint8_t closing = first == '{' ? '}' : ']';
+    at = json_space(at + 1, end);
+    if (at < end && *at == closing) return at + 1;
+    for (;;) {
+        if (first == '{') {
+            at = at < end && *at == '"' ? json_string_end(at, end) : NULL;
+            if (!at) return NULL;
+            at = json_space(at, end);
+            if (at == end || *at != ':') return NULL;
+            at = json_space(at + 1, end);
+        }
+        at = json_value_end(at, end, depth + 1);
+        if (!at) return NULL;
+        at = json_space(at, end);
+        if (at == end) return NULL;
+        if (*at == closing) return at + 1;
+        if (*at != ',') return NULL;
+        at = json_space(at + 1, end);
+    }
+}
+
+static ms_json_items json_items(ms_context *ctx, ms_bytes json, char opening, const char *expected) {
+    ms_json_items items = {.start = json.data, .at = json.data, .end = json.data + json.size};
+    items.closing = opening == '{' ? '}' : ']';
+    items.at = json.data ? json_space(items.at, items.end) : items.end;
+    if (items.at == items.end || *items.at != opening) {
+        json_fail(ctx, expected, items.start, items.at);
+        items.at = NULL;
+    } else {
+        items.at++;
+    }
+    return items;
+}
+
+ms_json_items ms_json_object(ms_context *ctx, ms_bytes json) { return json_items(ctx, json, '{', "an object"); }
+
+ms_json_items ms_json_array(ms_context *ctx, ms_bytes json) { return json_items(ctx, json, '[', "an array"); }
+
+static bool json_stop(ms_context *ctx, ms_json_items *items, const char *expected, const uint8_t *at) {
+    if (expected) json_fail(ctx, expected, items->start, at);
+    items->at = NULL;
+    return false;
+}
+
+bool ms_json_next(ms_context *ctx, ms_json_items *items) {
+    if (!items->at) return false;
+    const uint8_t *end = items->end, *at = json_space(items->at, end);
+    if (at < end && *at == items->closing) {
+        at = json_space(at + 1, end);
+        return json_stop(ctx, items, at == end ? NULL : "nothing more", at);
+    }
+    if (items->began) {
+        if (at == end || *at != ',') return json_stop(ctx, items, "a comma or the end", at);
+        at = json_space(at + 1, end);
+    }
+    items->began = true;
+    if (items->closing == '}') {
+        const uint8_t *name_end = at < end && *at == '"' ? json_string_end(at, end) : NULL;
+        if (!name_end) return json_stop(ctx, items, "a name", at);
+        items->name = (ms_bytes){at + 1, (uint32_t)(name_end - at - 2)};
+        if (memchr(items->name.data, '\\', items->name.size)) {
+            items->name = ms_json_text(ctx, (ms_bytes){at, (uint32_t)(name_end - at)});
+        }
+        at = json_space(name_end, end);
+        if (at == end || *at != ':') return json_stop(ctx, items, "a colon", at);
+        at = json_space(at + 1, end);
+    }
+    const uint8_t *value_end = json_value_end(at, end, 1);
+    if (!value_end) return json_stop(ctx, items, "a value", at);
+    items->value = (ms_bytes){at, (uint32_t)(value_end - at)};
+    items->at = value_end;
+    return true;
+}
+
+bool ms_json_members(ms_context *ctx, ms_bytes json, const char *const *names, uint32_t count, ms_bytes *values, bool strict) {
+    for (uint32_t i = 0; i < count; i++) values[i] = MS_NONE;
+    uint32_t likely = 0;
+    for (ms_json_items items = ms_json_object(ctx, json); ms_json_next(ctx, &items);) {
+        /* Members mostly come in the order in which they are named. */
+        uint32_t tried = 0;
+        while (tried < count && !ms_is(items.name, names[(likely + tried) % count])) tried++;
+        if (tried < count) {
+            uint32_t found = (likely + tried) % count;
+            values[found] = items.value;
+            likely = found + 1;
+        } else if (strict) {
+            ms_fail(ctx, "unknown field `%.*s`", MS_ARGS(items.name));
+        }
+    }
+    return !ctx->has_failed;
+}
+
+/* One UTF-16 unit of an escape: four hexadecimal digits. */
+static uint32_t json_unit(const uint8_t *at) {
+    uint32_t unit = 0;
+    for (int i = 0; i < 4; i++) unit = unit * 16 + (is_digit(at[i]) ? at[i] - '0' : (at[i] | 32) - 'a' + 10);
+    return unit;
+}
+
+static uint8_t *json_utf8(uint8_t *into, uint32_t point) {
+    if (point < 0x80) {
+        *into++ = (uint8_t)point;
+        return into;
+    }
+    int more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+    static const uint8_t leads[] = {0, 0xc0, 0xe0, 0xf0};
+    *into++ = (uint8_t)(leads[more] | point >> (6 * more));
+    while (more-- > 0) *into++ = (uint8_t)(0x80 | (point >> (6 * more) & 0x3f));
+    return into;
+}
+
+ms_bytes ms_json_text(ms_context *ctx, ms_bytes json) {
+    if (json.size < 2 || json.data[0] != '"' || json_string_end(json.data, json.data + json.size) != json.data + json.size) {
+        json_fail(ctx, "a text", json.data, json.data);
+        return MS_TEXT("");
+    }
+    const uint8_t *at = json.data + 1, *end = json.data + json.size - 1;
+    if (!memchr(at, '\\', (size_t)(end - at))) return (ms_bytes){at, (uint32_t)(end - at)};
+    uint8_t *text = arena_take(json.size), *into = text;
+    while (at < end) {
+        if (*at != '\\') {
+            *into++ = *at++;
+            continue;
+        }
+        uint8_t escaped = at[1];
+        at += 2;
+        if (escaped != 'u') {
+            static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+            *into++ = (uint8_t)meant[strchr(plain, escaped) - plain];
+            continue;
+        }
+        uint32_t point = json_unit(at);
+        at += 4;
+        if (point >= 0xdc00 && point <= 0xdfff) break;
+        if (point >= 0xd800 && point <= 0xdbff) {
+            uint32_t low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? json_unit(at + 2) : 0;
+            if (low < 0xdc00 || low > 0xdfff) break;
+            point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+            at += 6;
+        }
+        into = json_utf8(into, point);
+    }
+    if (at < end) json_fail(ctx, "a pair of surrogates", json.data, at);
+    return (ms_bytes){text, (uint32_t)(into - text)};
+}
+
+/* Whether a value is a whole JSON number. */
+static bool json_is_number(ms_bytes json) {
+    bool begins = json.size > 0 && (json.data[0] == '-' || is_digit(json.data[0]));
+    return begins && json_number_end(json.data, json.data + json.size) == json.data + json.size;
+}
+
+int64_t ms_json_int64(ms_context *ctx, ms_bytes json) {
+    int64_t value = 0;
+    if (!json_is_number(json) || !read_int64(json, &value)) {
+        ms_fail(ctx, "an integer of 64 bits is expected, not %.*s", (int)(json.size < 40 ? json.size : 40), (const char *)json.data);
+    }
+    return value;
+}
+
+double ms_json_float64(ms_context *ctx, ms_bytes json) {
+    if (json_is_number(json)) {
+        double value = read_float64(json);
+        if (isfinite(value)) return value;
+    }
+    ms_fail(ctx, "a number is expected, not %.*s", (int)(json.size < 40 ? json.size : 40), (const char *)json.data);
+    return 0;
+}
+
+bool ms_json_bool(ms_context *ctx, ms_bytes json) {
+    if (ms_is(json, "true")) return true;
+    if (!ms_is(json, "false")) {
+        ms_fail(ctx, "true or false is expected, not %.*s", (int)(json.size < 40 ? json.size : 40), (const char *)json.data);
+    }
+    return false;
+}

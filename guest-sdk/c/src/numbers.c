@@ -1,0 +1,135 @@
+/* Numbers as text, and back. */
+
+static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* Writes decimal digits; returns how many. 20 bytes are enough. */
+static uint32_t write_uint64(uint8_t *into, uint64_t value) {
+    uint8_t digits[20];
+    uint32_t count = 0;
+    do {
+        digits[count++] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    for (uint32_t i = 0; i < count; i++) into[i] = digits[count - 1 - i];
+    return count;
+}
+
+static uint32_t write_int64(uint8_t *into, int64_t value) {
+    if (value >= 0) return write_uint64(into, (uint64_t)value);
+    *into = '-';
+    return 1 + write_uint64(into + 1, 0 - (uint64_t)value);
+}
+
+/* The shortest digits of a positive number that read back the same, and where the point is: 0.DIGITS * 10^point. */
+static int shortest_digits(double value, char digits[20], int *count) {
+    char text[40];
+    for (int precision = 15;; precision++) {
+        snprintf(text, sizeof(text), "%.*e", precision - 1, value);
+        if (precision == 17 || strtod(text, NULL) == value) break;
+    }
+    int exponent = atoi(strchr(text, 'e') + 1);
+    *count = 0;
+    for (const char *at = text; *at != 'e'; at++) {
+        if (*at != '.') digits[(*count)++] = *at;
+    }
+    while (*count > 1 && digits[*count - 1] == '0') *count -= 1;
+    return exponent + 1;
+}
+
+/* Writes a finite number, 32 bytes at most; returns how many. */
+static uint32_t write_float64(uint8_t *into, double value) {
+    uint8_t *at = into;
+    if (signbit(value)) {
+        *at++ = '-';
+        value = -value;
+    }
+    /* Most numbers are decimals of a few digits. One whose digits, up to 15 of them, divided by a power of ten give it
+     * back exactly has no shorter form than that with the smallest such power. */
+    if (value < 1e15 && (value >= 1e-4 || value == 0)) {
+        for (int places = 0; places <= 6; places++) {
+            double scaled = value * powers_of_ten[places];
+            if (scaled >= 1e15) break;
+            uint64_t whole = (uint64_t)(scaled + 0.5);
+            if ((double)whole / powers_of_ten[places] != value) continue;
+            if (places == 0) {
+                at += write_uint64(at, whole);
+                memcpy(at, ".0", 2);
+                return (uint32_t)(at + 2 - into);
+            }
+            uint64_t unit = (uint64_t)powers_of_ten[places];
+            at += write_uint64(at, whole / unit);
+            *at++ = '.';
+            uint64_t fraction = whole % unit;
+            for (int place = places; place > 0; place--, fraction /= 10) at[place - 1] = (uint8_t)('0' + fraction % 10);
+            return (uint32_t)(at + places - into);
+        }
+    }
+    char digits[20];
+    int count, point = shortest_digits(value, digits, &count);
+    if (point > 16 || point <= -5) {
+        *at++ = (uint8_t)digits[0];
+        if (count > 1) *at++ = '.';
+        memcpy(at, digits + 1, (size_t)count - 1);
+        at += count - 1;
+        at += snprintf((char *)at, 8, "e%+03d", point - 1);
+    } else if (point <= 0) {
+        memcpy(at, "0.", 2);
+        memset(at + 2, '0', (size_t)-point);
+        memcpy(at + 2 - point, digits, (size_t)count);
+        at += 2 - point + count;
+    } else {
+        for (int i = 0; i < point; i++) *at++ = (uint8_t)(i < count ? digits[i] : '0');
+        *at++ = '.';
+        if (count <= point) *at++ = '0';
+        for (int i = point; i < count; i++) *at++ = (uint8_t)digits[i];
+    }
+    return (uint32_t)(at - into);
+}
+
+static bool is_digit(uint8_t character) { return character >= '0' && character <= '9'; }
+
+/* Reads an integer that is all of the text: an optional minus, digits. False: it is none, or does not fit. */
+static bool read_int64(ms_bytes text, int64_t *value) {
+    const uint8_t *at = text.data, *end = at + text.size;
+    bool negative = at < end && *at == '-';
+    if (negative) at++;
+    if (at == end) return false;
+    uint64_t sum = 0, limit = negative ? UINT64_C(1) << 63 : INT64_MAX;
+    for (; at < end; at++) {
+        if (!is_digit(*at)) return false;
+        uint64_t digit = *at - '0';
+        if (sum > (limit - digit) / 10) return false;
+        sum = sum * 10 + digit;
+    }
+    *value = (int64_t)(negative ? 0 - sum : sum);
+    return true;
+}
+
+/* Reads a JSON number, known to be one. Up to 15 digits and 22 powers of ten one operation gives the nearest double;
+ * the library does the others. */
+static double read_float64(ms_bytes text) {
+    const uint8_t *at = text.data, *end = at + text.size;
+    bool negative = at < end && *at == '-';
+    if (negative) at++;
+    uint64_t digits = 0;
+    int count = 0, exponent = 0;
+    for (; at < end && is_digit(*at); at++) {
+        digits = digits * 10 + (*at - '0');
+        count += digits != 0;
+    }
+    if (at < end && *at == '.') {
+        for (at++; at < end && is_digit(*at); at++, exponent--) {
+            digits = digits * 10 + (*at - '0');
+            count += digits != 0;
+        }
+    }
+    if (at == end && count <= 15 && exponent >= -22) {
+        double value = (double)digits / powers_of_ten[-exponent];
+        return negative ? -value : value;
+    }
+    char near[64], *copy = text.size < sizeof(near) ? near : arena_take((size_t)text.size + 1);
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    return strtod(copy, NULL);
+}
