@@ -17,15 +17,18 @@ mod routes;
 mod savepoint_view;
 mod serve;
 mod service;
+mod state_view;
 pub mod transfer;
 mod views;
 
-pub use loader::{LoadedPlugin, PluginLoader, Refusal};
+pub use loader::{Interpreter, LoadedPlugin, PluginLoader, Refusal};
 pub use problem::{Problem, ProblemItem, ProblemKind};
 pub use routes::router;
 pub use savepoint_view::{SavedStageView, SavedStateView, SavepointSummary, SavepointView};
 pub use serve::serve;
-pub use service::{ForgetError, Limits, Restore, Server, ServerParts, forget_pipeline};
+pub use service::{ForgetError, Limits, Restore, Server, ServerParts, Upload, forget_pipeline};
+pub use state_view::{KeyView, KeysView, StatesView};
 pub use views::{
     HealthView, PipelineSummary, PipelineView, PluginView, ReadyView, StatusView, TopicView, describe_operator,
+    describe_plugin,
 };

@@ -21,6 +21,10 @@ pub enum ProblemKind {
     UnknownPipeline,
     /// The pipeline has no such step.
     UnknownStep,
+    /// The step has no such state.
+    UnknownState,
+    /// The state has nothing for that key.
+    UnknownKey,
     /// No topic of that name.
     UnknownTopic,
     /// The pipeline has no savepoint of that name.
@@ -35,6 +39,8 @@ pub enum ProblemKind {
     PipelineRunning,
     /// The pipeline must run first.
     PipelineNotRunning,
+    /// Another host has the state.
+    StateElsewhere,
     /// The pipeline failed.
     PipelineFailed,
     /// Somebody else changed the pipeline in between.
@@ -87,6 +93,8 @@ impl ProblemKind {
             Self::UnknownPlugin => ("unknown-plugin", S::NOT_FOUND, "there is no such plugin"),
             Self::UnknownPipeline => ("unknown-pipeline", S::NOT_FOUND, "there is no such pipeline"),
             Self::UnknownStep => ("unknown-step", S::NOT_FOUND, "the pipeline has no such step"),
+            Self::UnknownState => ("unknown-state", S::NOT_FOUND, "the step has no such state"),
+            Self::UnknownKey => ("unknown-key", S::NOT_FOUND, "the state has nothing for this key"),
             Self::UnknownTopic => ("unknown-topic", S::NOT_FOUND, "there is no such topic"),
             Self::UnknownSavepoint => ("unknown-savepoint", S::NOT_FOUND, "there is no such savepoint"),
             Self::MethodNotAllowed => {
@@ -96,6 +104,7 @@ impl ProblemKind {
             Self::PluginInUse => ("plugin-in-use", S::CONFLICT, "the plugin is in use"),
             Self::PipelineRunning => ("pipeline-running", S::CONFLICT, "the pipeline is running"),
             Self::PipelineNotRunning => ("pipeline-not-running", S::CONFLICT, "the pipeline is not running"),
+            Self::StateElsewhere => ("state-elsewhere", S::CONFLICT, "another host has this part of the state"),
             Self::PipelineFailed => ("pipeline-failed", S::CONFLICT, "the pipeline failed"),
             Self::PipelineChanged => {
                 ("pipeline-changed", S::PRECONDITION_FAILED, "the pipeline was changed in between")
@@ -148,12 +157,14 @@ pub struct Problem {
     pub detail: String,
     /// Each thing that is wrong, where there may be several.
     pub errors: Vec<ProblemItem>,
+    /// The host to ask instead, where that is known.
+    pub host: Option<String>,
 }
 
 impl Problem {
     /// A problem of `kind`.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), host: None }
     }
 
     /// Adds what is wrong, item by item.
@@ -178,6 +189,8 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ProblemItem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
 }
 
 impl IntoResponse for Problem {
@@ -189,6 +202,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
+            host: self.host.as_deref(),
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let content_type = HeaderValue::from_static("application/problem+json");

@@ -115,7 +115,8 @@ fn bytes_of(value: Value) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
+/// The bytes that hexadecimal digits stand for; `None`: they are none, or an odd number of them.
+pub(crate) fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;
@@ -129,6 +130,14 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
 enum Shown<'a> {
     Text(&'a str),
     Hex { hex: String },
+}
+
+/// Bytes as JSON: text where they are UTF-8, `{"hex": ...}` where they are not.
+pub(crate) fn shown(bytes: &[u8]) -> Value {
+    match Shown::of(bytes) {
+        Shown::Text(text) => text.into(),
+        Shown::Hex { hex } => serde_json::json!({ "hex": hex }),
+    }
 }
 
 impl<'a> Shown<'a> {

@@ -10,6 +10,8 @@ use millstream_types::{Digest, OperatorRef, PipelineName};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::LoadedPlugin;
+
 /// A registered plugin.
 #[derive(Clone, Debug, Serialize)]
 pub struct PluginView {
@@ -47,6 +49,20 @@ impl PluginView {
             used_by: pipelines.filter(|pipeline| pipeline.uses(&record.operator)).map(|p| p.name.clone()).collect(),
         }
     }
+}
+
+/// What a plugin declares about itself, and which source it is, where it is a script, as JSON.
+pub fn describe_plugin(plugin: &dyn LoadedPlugin) -> Value {
+    let mut description = describe_operator(plugin.description(), &plugin.imports());
+    if let (Some(script), Some(members)) = (plugin.script(), description.as_object_mut()) {
+        let files: Vec<_> = script.files().iter().map(|file| &file.path).collect();
+        let source = json!({
+            "language": script.language(), "main": script.main(), "files": files,
+            "interpreter": script.interpreter(),
+        });
+        members.insert("source".into(), source);
+    }
+    description
 }
 
 /// What an operator declares about itself, as JSON.

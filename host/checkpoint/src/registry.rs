@@ -205,6 +205,30 @@ impl Registry {
         self.blob(digest).await
     }
 
+    /// Keeps an interpreter for the scripts that are registered with it. It stays for good: there are few of them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn put_interpreter(&self, digest: Digest, bytes: Bytes) -> Result<(), RegistryError> {
+        let object = interpreter_path(digest);
+        if self.shared.storage.size(&object).await? == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        Ok(self.shared.storage.put(&object, bytes).await?)
+    }
+
+    /// An interpreter that was kept, checked against its digest; `None`: it was not.
+    ///
+    /// # Errors
+    /// [`RegistryError::Corrupt`] where its bytes are others.
+    pub async fn interpreter(&self, digest: Digest) -> Result<Option<Bytes>, RegistryError> {
+        let object = interpreter_path(digest);
+        match self.shared.storage.get(&object).await? {
+            Some(bytes) => checked(object, bytes, digest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Removes a plugin. Its bytes stay until [`Self::collect_garbage`].
     ///
     /// # Errors
@@ -302,12 +326,7 @@ impl Registry {
         let Some(bytes) = self.shared.storage.get(&object).await? else {
             return Err(RegistryError::Corrupt { object, reason: "it is missing".into() });
         };
-        let found = digest_in_background(bytes.clone()).await?;
-        if found == digest {
-            Ok(bytes)
-        } else {
-            Err(RegistryError::Corrupt { object, reason: format!("its bytes have the digest {found}") })
-        }
+        checked(object, bytes, digest).await
     }
 
     /// Appends what `decide` decides at the end of the log. True: something was appended.
@@ -384,6 +403,21 @@ fn entry_path(sequence: u64) -> String {
 fn blob_path(digest: Digest) -> String {
     let text = digest.to_string();
     format!("plugins/{}.wasm", text.strip_prefix("sha256:").unwrap_or(&text))
+}
+
+fn interpreter_path(digest: Digest) -> String {
+    let text = digest.to_string();
+    format!("interpreters/{}.wasm", text.strip_prefix("sha256:").unwrap_or(&text))
+}
+
+/// The bytes of an object, if they have the digest that they are to have.
+async fn checked(object: String, bytes: Bytes, digest: Digest) -> Result<Bytes, RegistryError> {
+    let found = digest_in_background(bytes.clone()).await?;
+    if found == digest {
+        Ok(bytes)
+    } else {
+        Err(RegistryError::Corrupt { object, reason: format!("its bytes have the digest {found}") })
+    }
 }
 
 /// The digest of a plugin's bytes.

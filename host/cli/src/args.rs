@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     conformance::ConformanceArgs, new::NewCommand, pipeline::PipelineCommand, plugin::PluginCommand,
-    savepoint::SavepointCommand, topic::TopicArgs,
+    savepoint::SavepointCommand, state::StateCommand, topic::TopicArgs,
 };
 
 const EXIT_CODES: &str = "\
@@ -59,6 +59,11 @@ pub(crate) enum Command {
     Savepoint {
         #[command(subcommand)]
         command: SavepointCommand,
+    },
+    /// Shows what the steps of a running pipeline keep.
+    State {
+        #[command(subcommand)]
+        command: StateCommand,
     },
     /// Runs the conformance cases against a component.
     Conformance(ConformanceArgs),

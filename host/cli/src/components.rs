@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use millstream_api::{LoadedPlugin, PluginLoader, Refusal};
+use millstream_api::{Interpreter, LoadedPlugin, PluginLoader, Refusal};
 use millstream_operator::{
     OperatorDescription, OperatorFactory, Parts,
     aggregate::AggregationFactory,
@@ -16,27 +16,72 @@ use millstream_operator::{
 };
 use millstream_pipeline::{OperatorCatalog, PipelineSpec};
 use millstream_runtime::OperatorResolver;
+use millstream_script::{Language, Script, ScriptError};
 use millstream_types::{Digest, OperatorRef};
-use millstream_wasm::{Limits, Plugin, WasmHost};
+use millstream_wasm::{Limits, Plugin, Refused, WasmHost};
 
 use crate::{
     failure::{Failure, INVALID},
+    interpreters::Interpreters,
     project,
 };
 
 /// The engine as the API's loader of plugins.
 pub(crate) struct WasmLoader {
-    pub(crate) engine: WasmHost,
-    pub(crate) limits: Limits,
+    engine: WasmHost,
+    limits: Limits,
+    interpreters: Interpreters,
+}
+
+impl WasmLoader {
+    /// A loader with `interpreters` for scripts.
+    pub(crate) fn new(engine: WasmHost, limits: Limits, interpreters: Interpreters) -> Self {
+        Self { engine, limits, interpreters }
+    }
+
+    /// A packed script with the interpreter that runs it, which is taken into the engine if it is installed.
+    fn with_interpreter(&self, packed: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let refused = |error: ScriptError| Refusal(vec![format!("it is no program: {error}")]);
+        let script = Script::unpack(packed).map_err(refused)?;
+        let wanted = script.interpreter();
+        if wanted.is_some_and(|digest| self.engine.has_interpreter(digest)) {
+            return Ok(packed.to_vec());
+        }
+        let installed = self.interpreters.installed(script.language())?;
+        if wanted.is_none_or(|digest| digest == installed.digest) {
+            self.add_interpreter(&installed.bytes)?;
+        }
+        match wanted {
+            Some(_) => Ok(packed.to_vec()),
+            None => script.run_by(installed.digest).pack().map_err(refused),
+        }
+    }
+}
+
+fn reasons(refused: Refused) -> Refusal {
+    Refusal(refused.reasons.iter().map(ToString::to_string).collect())
 }
 
 impl PluginLoader for WasmLoader {
     fn load(&self, bytes: &[u8]) -> Result<Arc<dyn LoadedPlugin>, Refusal> {
-        let plugin = self
-            .engine
-            .load(bytes)
-            .map_err(|refused| Refusal(refused.reasons.iter().map(ToString::to_string).collect()))?;
-        Ok(Arc::new(Component { plugin, limits: self.limits.clone() }))
+        let plugin = if Script::is_packed(bytes) {
+            self.engine.load(&self.with_interpreter(bytes)?)
+        } else {
+            self.engine.load(bytes)
+        };
+        Ok(Arc::new(Component { plugin: plugin.map_err(reasons)?, limits: self.limits.clone() }))
+    }
+
+    fn installed(&self, language: Language) -> Result<Interpreter, Refusal> {
+        self.interpreters.installed(language)
+    }
+
+    fn has_interpreter(&self, digest: Digest) -> bool {
+        self.engine.has_interpreter(digest)
+    }
+
+    fn add_interpreter(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.engine.add_interpreter(bytes).map(drop).map_err(reasons)
     }
 }
 
@@ -61,6 +106,10 @@ impl LoadedPlugin for Component {
 
     fn imports(&self) -> Vec<String> {
         self.plugin.imports().to_vec()
+    }
+
+    fn script(&self) -> Option<&Script> {
+        self.plugin.script()
     }
 
     fn factory(&self, operator: OperatorRef, config: String) -> Result<Arc<dyn OperatorFactory>, String> {
@@ -124,12 +173,22 @@ impl OperatorResolver for Operators {
     }
 }
 
-/// The bytes of a component: of a file, or of a project that is built first.
+/// What is registered of a path: a component, a script of one file, or what a project is built to.
 pub(crate) fn component(path: &Path) -> Result<(Vec<u8>, PathBuf)> {
-    let file = if path.is_dir() { project::build(path)?.wasm } else { path.to_owned() };
-    let bytes = std::fs::read(&file)
-        .map_err(|error| Failure::new(INVALID, format!("the component {} cannot be read: {error}", file.display())))?;
-    Ok((bytes, file))
+    if path.is_dir() {
+        let built = project::build(path)?.built;
+        return Ok((built.bytes, built.path));
+    }
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(INVALID, format!("the component {} cannot be read: {error}", path.display())))?;
+    let language = path.extension().and_then(|extension| extension.to_str()).and_then(Language::of_extension);
+    let (Some(language), Some(name)) = (language, path.file_name().and_then(|name| name.to_str())) else {
+        return Ok((bytes, path.to_owned()));
+    };
+    let packed = Script::of_text(language, name, bytes)
+        .pack()
+        .map_err(|error| Failure::new(INVALID, format!("{} cannot be packed: {error}", path.display())))?;
+    Ok((packed, path.to_owned()))
 }
 
 /// Compiles a component; on failure with every reason.

@@ -70,6 +70,7 @@ struct SnapshotSection {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct GuestSection {
     component: Option<String>,
+    interpreters: Option<PathBuf>,
     memory: Option<String>,
     batch_deadline: Option<String>,
     setup_deadline: Option<String>,
@@ -109,6 +110,8 @@ pub(crate) struct HostConfig {
     pub(crate) block_cache_bytes: usize,
     pub(crate) write_buffer_bytes: usize,
     pub(crate) component_bytes: usize,
+    /// Where interpreters are looked for first.
+    pub(crate) interpreters: Option<PathBuf>,
     pub(crate) guests: millstream_wasm::Limits,
     pub(crate) api: millstream_api::Limits,
 }
@@ -149,6 +152,7 @@ impl HostConfig {
             block_cache_bytes,
             write_buffer_bytes,
             component_bytes: api.component_bytes,
+            interpreters: file.guests.interpreters,
             guests,
             api,
         })

@@ -9,6 +9,7 @@ mod components;
 mod config;
 mod conformance;
 mod failure;
+mod interpreters;
 mod new;
 mod output;
 mod pipeline;
@@ -19,6 +20,7 @@ mod savepoint;
 mod serve;
 mod signals;
 mod sinks;
+mod state;
 mod test;
 mod topic;
 mod wiring;
@@ -47,6 +49,7 @@ pub fn main_with(probe: Option<Arc<dyn Probe>>) -> ExitCode {
         Command::Plugin { command } => plugin::run(command, output),
         Command::Pipeline { command } => pipeline::run(command, output),
         Command::Savepoint { command } => savepoint::run(command, output),
+        Command::State { command } => state::run(command, output),
         Command::Conformance(command) => conformance::run(&command, output),
         Command::Topic(command) => topic::run(command, output),
         Command::New { command } => new::run(command, output),

@@ -1,35 +1,43 @@
 //! `millstream new`: projects that build and run at once.
 
+mod languages;
 mod vendor;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Subcommand, builder::PossibleValuesParser};
 use include_dir::{Dir, include_dir};
 use millstream_types::PipelineName;
 use serde_json::json;
 
+use self::languages::Template;
 use crate::{
     args::Output,
     failure::{FAILED, Failure, INVALID},
     plugin::done,
 };
 
-static OPERATOR: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust/template");
 static PIPELINE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/pipeline");
-
-/// Where an operator project has the SDK.
-const VENDORED: &str = "vendor/millstream-guest";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NewCommand {
-    /// Writes an operator in Rust, with the SDK beside it and a test.
+    /// Writes an operator in the language of your choice, with the SDK beside it and a test.
     #[command(after_help = "\
-Example:
+Examples:
   millstream new operator velocity
-  cd velocity && cargo test && millstream plugin build")]
-    Operator(NewArgs),
+  cd velocity && cargo test && millstream plugin build
+
+  millstream new operator velocity --lang c
+  cd velocity && make test && millstream plugin build")]
+    Operator {
+        #[command(flatten)]
+        args: NewArgs,
+        /// The language.
+        #[arg(long = "lang", value_name = "LANGUAGE", default_value = languages::DEFAULT,
+            value_parser = PossibleValuesParser::new(languages::names()))]
+        language: String,
+    },
     /// Writes a pipeline with an operator and some data.
     #[command(after_help = "Example:\n  millstream new pipeline hello\n  millstream run hello/pipeline.yaml")]
     Pipeline(NewArgs),
@@ -63,12 +71,13 @@ impl NewArgs {
 
 pub(crate) fn run(command: NewCommand, output: Output) -> Result<()> {
     match command {
-        NewCommand::Operator(args) => {
+        NewCommand::Operator { args, language } => {
+            let template = template(&language)?;
             let directory = args.directory()?;
-            write_operator(&directory, args.name.as_str())?;
-            let shown = directory.display();
-            let text = format!("wrote {shown}; try it:\n  cd {shown}\n  cargo test\n  millstream plugin build");
-            done(output, json!({ "directory": directory, "operator": args.name }), &text)
+            template.write(&directory, args.name.as_str())?;
+            let (shown, test) = (directory.display(), template.test);
+            let text = format!("wrote {shown}; try it:\n  cd {shown}\n  {test}\n  millstream plugin build");
+            done(output, json!({ "directory": directory, "operator": args.name, "language": language }), &text)
         }
         NewCommand::Pipeline(args) => {
             let directory = args.directory()?;
@@ -76,7 +85,7 @@ pub(crate) fn run(command: NewCommand, output: Output) -> Result<()> {
             let operator = format!("{name}-count");
             let operator = if operator.len() <= 64 { operator } else { "count".into() };
             write_templates(&PIPELINE, &directory, &[("name", name), ("operator", &operator)])?;
-            write_operator(&directory.join("operator"), &operator)?;
+            template(languages::DEFAULT)?.write(&directory.join("operator"), &operator)?;
             let shown = directory.display();
             let text = format!("wrote {shown}; try it:\n  millstream run {shown}/pipeline.yaml");
             done(output, json!({ "directory": directory, "pipeline": args.name, "operator": operator }), &text)
@@ -84,9 +93,9 @@ pub(crate) fn run(command: NewCommand, output: Output) -> Result<()> {
     }
 }
 
-fn write_operator(directory: &Path, name: &str) -> Result<()> {
-    write_templates(&OPERATOR, directory, &[("name", name), ("sdk", VENDORED)])?;
-    vendor::write_sdk(&directory.join(VENDORED))
+fn template(language: &str) -> Result<&'static Template> {
+    let unknown = || Failure::new(INVALID, format!("there is no template for `{language}`"));
+    Ok(Template::of(language).ok_or_else(|| unknown().hint(format!("there are: {}", languages::names().join(", "))))?)
 }
 
 /// Writes the files of a template with `{{name}}` and the like filled in. `.template` at the end of a file's name goes.

@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     components::{self, WasmLoader},
     failure::{Failure, INVALID},
+    interpreters::{self, Interpreters},
     output::{self, Table},
     project,
 };
@@ -98,39 +99,82 @@ fn path_of(operator: &OperatorRef) -> String {
     format!("plugins/{}/{}", operator.name(), operator.version())
 }
 
-/// An engine without a cache, for looking at single components.
-fn loader() -> Result<WasmLoader> {
-    Ok(WasmLoader { engine: WasmHost::new(EngineConfig::default())?, limits: Limits::default() })
+/// An engine for looking at single components, with compiled code in the user's cache.
+pub(crate) fn loader() -> Result<WasmLoader> {
+    let engine = EngineConfig { cache_dir: interpreters::code_cache(), ..EngineConfig::default() };
+    Ok(WasmLoader::new(WasmHost::new(engine)?, Limits::default(), Interpreters::of_process(None)))
 }
 
 fn build(directory: &Path, to: Option<&Path>, output: Output) -> Result<()> {
-    let built = project::build(directory)?;
-    let (bytes, _) = components::component(&built.wasm)?;
-    let plugin = components::load(&loader()?, &bytes, &directory.display().to_string())?;
+    let project = project::build(directory)?;
+    let bytes = &project.built.bytes;
+    let plugin = components::load(&loader()?, bytes, &directory.display().to_string())?;
     if let Some(to) = to {
-        std::fs::write(to, &bytes)
+        std::fs::write(to, bytes)
             .map_err(|error| Failure::new(INVALID, format!("cannot write {}: {error}", to.display())))?;
     }
-    let path = to.unwrap_or(&built.wasm);
-    let value = json!({
-        "path": path, "name": built.name, "version": built.version, "digest": plugin.digest(), "size_bytes": bytes.len(),
-        "description": describe_operator(plugin.description(), &plugin.imports()),
-    });
-    done(output, value, &format!("{} ({}, {})", path.display(), output::bytes(bytes.len() as u64), plugin.digest()))
+    let path = to.unwrap_or(&project.built.path);
+    let (identity, imports) = (&project.identity, plugin.imports());
+    let description = describe_operator(plugin.description(), &imports);
+    if output == Output::Json {
+        return output::json(&json!({
+            "path": path, "name": identity.name, "version": identity.version, "language": project.language,
+            "digest": plugin.digest(), "size_bytes": bytes.len(), "world": plugin.world(), "description": description,
+        }));
+    }
+    let mut facts = vec![
+        ("component", path.display().to_string()),
+        ("size", output::bytes(bytes.len() as u64)),
+        ("digest", plugin.digest().to_string()),
+        ("world", plugin.world().to_owned()),
+    ];
+    facts.extend(described(&description));
+    facts.extend(imports.into_iter().map(|import| ("imports", import)));
+    let mut last = "";
+    for (name, fact) in facts {
+        output::line(format_args!("{:<9}  {fact}", if name == last { "" } else { name }))?;
+        last = name;
+    }
+    Ok(())
+}
+
+/// The outputs and states that a description names, a line each.
+fn described(description: &Value) -> Vec<(&'static str, String)> {
+    let list = |name: &str| description.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    let outputs: Vec<&str> = list("outputs").iter().filter_map(Value::as_str).collect();
+    if !outputs.is_empty() {
+        lines.push(("outputs", outputs.join(", ")));
+    }
+    for state in list("states") {
+        let text = |name: &str| state.get(name).and_then(Value::as_str).unwrap_or_default();
+        let number = |name: &str| state.get(name).and_then(Value::as_u64);
+        let version = number("schema_version").unwrap_or_default();
+        let ttl = number("ttl_ms").map(|ttl_ms| format!(", kept {ttl_ms} ms")).unwrap_or_default();
+        lines.push(("states", format!("{}: {}, version {version}{ttl}", text("name"), text("kind"))));
+    }
+    for (name, shown) in [("reads", "reads"), ("writes", "writes")] {
+        for field in list(name) {
+            let text = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
+            let optional = field.get("optional").and_then(Value::as_bool).unwrap_or_default();
+            let optional = if optional { ", optional" } else { "" };
+            lines.push((shown, format!("{}: {}{optional}", text("path"), text("type"))));
+        }
+    }
+    lines
 }
 
 fn push(client: &Client, path: &Path, operator: Option<OperatorRef>, output: Output) -> Result<()> {
-    let (file, own_name) = if path.is_dir() {
-        let built = project::build(path)?;
-        let own_name = if operator.is_none() { Some(built.operator()?) } else { None };
-        (built.wasm, own_name)
+    let (bytes, own_name) = if path.is_dir() {
+        let project = project::build(path)?;
+        let own_name = if operator.is_none() { Some(project.operator()?) } else { None };
+        (project.built.bytes, own_name)
     } else {
-        (path.to_owned(), None)
+        (components::component(path)?.0, None)
     };
     let operator = operator.or(own_name).ok_or_else(|| {
         Failure::new(INVALID, "a component has no name of its own").hint("give one with --as NAME@VERSION")
     })?;
-    let (bytes, _) = components::component(&file)?;
     let (created, plugin) = upload(client, &operator, &bytes)?;
     let digest = plugin.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
     let text = if created {

@@ -19,6 +19,7 @@ use crate::{
     components::{self, Operators, WasmLoader},
     config::HostConfig,
     failure::{FAILED, Failure, INVALID, UNREACHABLE},
+    interpreters::{self, Interpreters},
     sinks::HostFiles,
 };
 
@@ -92,14 +93,15 @@ pub(crate) fn open(config: &HostConfig) -> Result<Parts> {
     })
 }
 
-/// The engine. With `cached` it keeps compiled code in the data directory.
+/// The engine. With `cached` it keeps compiled code in the data directory, and otherwise in the user's cache.
 pub(crate) fn loader(config: &HostConfig, cached: bool) -> Result<WasmLoader> {
     let engine = EngineConfig {
-        cache_dir: cached.then(|| config.data_dir.join("compiled")),
+        cache_dir: if cached { Some(config.data_dir.join("compiled")) } else { interpreters::code_cache() },
         max_component_bytes: config.component_bytes,
         ..EngineConfig::default()
     };
-    Ok(WasmLoader { engine: WasmHost::new(engine)?, limits: config.guests.clone() })
+    let interpreters = Interpreters::of_process(config.interpreters.clone());
+    Ok(WasmLoader::new(WasmHost::new(engine)?, config.guests.clone(), interpreters))
 }
 
 /// Opens the registry.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millstream_script::Script;
 use millstream_types::Digest;
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
@@ -10,8 +11,8 @@ use wasmtime::{
 };
 
 use crate::{
-    EngineConfig, Plugin, Refused, WasmError, cache::CodeCache, generated::Contract, guest::GuestData, ticker::Ticker,
-    validate, wasi,
+    EngineConfig, Plugin, Refusal, Refused, WasmError, cache::CodeCache, generated::Contract, guest::GuestData,
+    interpreter::Interpreters, ticker::Ticker, validate, wasi,
 };
 
 /// Compiles, validates and runs guests. Cheap to clone; everything that it loaded keeps it alive.
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) linker: Linker<GuestData>,
     pub(crate) ticker: Ticker,
     pub(crate) config: EngineConfig,
+    pub(crate) interpreters: Interpreters,
     cache: Option<CodeCache>,
 }
 
@@ -65,15 +67,59 @@ impl WasmHost {
         let ticker = Ticker::start(&engine, config.engine_epoch_interval)
             .map_err(|error| WasmError::Engine(error.to_string()))?;
         let cache = config.cache_dir.as_deref().map(|directory| CodeCache::open(directory, &engine)).transpose()?;
-        Ok(Self(Arc::new(Shared { engine, linker, ticker, config, cache })))
+        Ok(Self(Arc::new(Shared { engine, linker, ticker, config, interpreters: Interpreters::default(), cache })))
     }
 
     /// Validates a component and compiles it, or takes the compiled code from the cache. Takes milliseconds
-    /// with the cache, and without it 0.1 s for a Rust guest to 10 s for a Python one.
+    /// with the cache, and without it 0.1 s for a Rust guest to 10 s for one with a language's whole runtime in it. A
+    /// packed script is loaded for trial by its interpreter, which takes milliseconds.
     ///
     /// # Errors
     /// With every reason that speaks against the component.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, Refused> {
+        if Script::is_packed(bytes) {
+            return self.load_script(bytes);
+        }
+        let (digest, component) = self.component(bytes)?;
+        let checked = validate::check_component(&self.0, &component)?;
+        Ok(Plugin::new(Arc::clone(&self.0), digest, bytes.len(), checked))
+    }
+
+    /// Takes an interpreter, and returns its digest. Scripts name it by that.
+    ///
+    /// # Errors
+    /// With every reason that speaks against it.
+    pub fn add_interpreter(&self, bytes: &[u8]) -> Result<Digest, Refused> {
+        let digest = Digest(Sha256::digest(bytes).into());
+        if !self.has_interpreter(digest) {
+            let (_, component) = self.component(bytes)?;
+            let interpreter = validate::check_interpreter(&self.0, &component)?;
+            self.0.interpreters.insert(digest, interpreter);
+        }
+        Ok(digest)
+    }
+
+    /// Whether the interpreter of this digest was added.
+    pub fn has_interpreter(&self, digest: Digest) -> bool {
+        self.0.interpreters.get(digest).is_some()
+    }
+
+    fn load_script(&self, bytes: &[u8]) -> Result<Plugin, Refused> {
+        let limit_bytes = self.0.config.max_component_bytes;
+        if bytes.len() > limit_bytes {
+            return Err(Refusal::TooLarge { bytes: bytes.len(), limit_bytes }.into());
+        }
+        let script = Script::unpack(bytes).map_err(|error| Refusal::Script(error.to_string()))?;
+        let Some(digest) = script.interpreter() else {
+            return Err(Refusal::Script("it does not say which interpreter runs it".into()).into());
+        };
+        let interpreter = self.0.interpreters.get(digest).ok_or_else(|| Refusal::NoInterpreter(digest.to_string()))?;
+        let checked = validate::check_script(&self.0, &interpreter, Arc::new(script))?;
+        Ok(Plugin::new(Arc::clone(&self.0), Digest(Sha256::digest(bytes).into()), bytes.len(), checked))
+    }
+
+    /// The compiled code of a component, from the cache where it is there.
+    fn component(&self, bytes: &[u8]) -> Result<(Digest, Component), Refused> {
         validate::check_bytes(bytes, self.0.config.max_component_bytes)?;
         let digest = Digest(Sha256::digest(bytes).into());
         let cached = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.engine, digest));
@@ -87,11 +133,6 @@ impl WasmHost {
                 component
             }
         };
-        self.plugin(digest, bytes.len(), &component)
-    }
-
-    fn plugin(&self, digest: Digest, size_bytes: usize, component: &Component) -> Result<Plugin, Refused> {
-        let checked = validate::check_component(&self.0, component)?;
-        Ok(Plugin::new(Arc::clone(&self.0), digest, size_bytes, checked))
+        Ok((digest, component))
     }
 }

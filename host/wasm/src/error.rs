@@ -67,6 +67,12 @@ pub enum Refusal {
     /// `describe` trapped or ran over its time.
     #[error("`describe` failed: {0}")]
     DescribeFailed(String),
+    /// It is a script that its interpreter does not take, or that is none.
+    #[error("the program does not load: {0}")]
+    Script(String),
+    /// The interpreter that runs it is not here.
+    #[error("the interpreter that runs it ({0}) is not installed")]
+    NoInterpreter(String),
     /// What `describe` says contradicts itself or the contract.
     #[error("`describe` contradicts the contract: {0}")]
     Contradiction(String),

@@ -8,7 +8,7 @@
 #![allow(missing_docs, clippy::all)]
 
 wasmtime::component::bindgen!({
-    path: ["../../wit", "../../wit/window"],
+    path: ["../../wit", "../../wit/window", "../../wit/script"],
     inline: "
         package millstream:host;
         world contract {
@@ -18,6 +18,7 @@ wasmtime::component::bindgen!({
             export millstream:window/firing@0.1.0;
             export millstream:window/window-function@0.1.0;
             export millstream:window/watermarks@0.1.0;
+            export millstream:script/loader@0.1.0;
         }
     ",
     world: "millstream:host/contract",

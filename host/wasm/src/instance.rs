@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use millstream_operator::OperatorError;
 use millstream_state::{StateDeclaration, StateHandle};
-use wasmtime::{Store, component::InstancePre};
+use wasmtime::{Store, component};
 
 use crate::{
     Limits,
@@ -14,6 +14,7 @@ use crate::{
     guest::{DeclaredState, GuestData},
     guest_log::{GuestLog, cut},
     interfaces::{BatchMetrics, MetricNames},
+    interpreter::{Program, StartError},
     randomness::Randomness,
 };
 
@@ -54,6 +55,30 @@ pub(crate) struct Moment {
     pub(crate) seed: u64,
 }
 
+/// Instantiates a program in a store of its own, and loads its script where it is one. Returns the world that the
+/// script says it is of.
+///
+/// # Errors
+/// [`OperatorError::Setup`] with its interpreter's reason; otherwise as a call.
+pub(crate) fn start(
+    host: &Shared,
+    program: &Program,
+    identity: &Identity,
+    limits: &Limits,
+) -> Result<(Store<GuestData>, component::Instance, Option<String>), OperatorError> {
+    let metrics = BatchMetrics::new(Arc::clone(&identity.metrics), limits);
+    let data = GuestData::new(Arc::clone(&identity.log), metrics, Arc::clone(&identity.states), limits);
+    let mut store = Store::new(&host.engine, data);
+    store.limiter(|data| &mut data.limiter);
+    store.set_hostcall_fuel(limits.output_bytes.saturating_add(RESULT_OVERHEAD_BYTES));
+    store.set_epoch_deadline(host.ticker.ticks(limits.setup_deadline));
+    match program.start(&mut store) {
+        Ok((instance, world)) => Ok((store, instance, world)),
+        Err(StartError::Refused(reason)) => Err(OperatorError::Setup(cut(&reason, MESSAGE_BYTES).to_owned())),
+        Err(StartError::Call(error)) => Err(failure::of_call(&error, store.data_mut(), limits, limits.setup_deadline)),
+    }
+}
+
 /// A running guest that exports `E`.
 pub(crate) struct Instance<E> {
     host: Arc<Shared>,
@@ -71,20 +96,11 @@ impl<E: Exports> Instance<E> {
     /// [`OperatorError::Setup`] where its functions have other types than the contract's; otherwise as a call.
     pub(crate) fn new(
         host: &Arc<Shared>,
-        program: &InstancePre<GuestData>,
+        program: &Program,
         identity: &Identity,
         limits: &Limits,
     ) -> Result<Self, OperatorError> {
-        let metrics = BatchMetrics::new(Arc::clone(&identity.metrics), limits);
-        let data = GuestData::new(Arc::clone(&identity.log), metrics, Arc::clone(&identity.states), limits);
-        let mut store = Store::new(&host.engine, data);
-        store.limiter(|data| &mut data.limiter);
-        store.set_hostcall_fuel(limits.output_bytes.saturating_add(RESULT_OVERHEAD_BYTES));
-        store.set_epoch_deadline(host.ticker.ticks(limits.setup_deadline));
-        let instance = match program.instantiate(&mut store) {
-            Ok(instance) => instance,
-            Err(error) => return Err(failure::of_call(&error, store.data_mut(), limits, limits.setup_deadline)),
-        };
+        let (mut store, instance, _) = start(host, program, identity, limits)?;
         let guest = E::load(&mut store, &instance)
             .map_err(|error| OperatorError::Setup(format!("its exports are not the contract's: {error:#}")))?;
         let mut instance =

@@ -5,6 +5,9 @@
 //!        validate, compile          config, trial run                     one a worker
 //! ```
 //!
+//! A program in source text is run by an interpreter, a component of its own that [`WasmHost::add_interpreter`] takes:
+//! its code is compiled once, and each instance loads one program.
+//!
 //! A guest is granted what its batch needs and nothing else: records and state arrive as columns, time and
 //! randomness come from the host, output is bounded, and each call ends at a deadline. WASI is linked so
 //! that ordinary toolchains work, and empty: no files, no sockets, no environment, no sleeping.
@@ -24,6 +27,7 @@ mod guest;
 mod guest_log;
 mod instance;
 mod interfaces;
+mod interpreter;
 mod limiter;
 mod operator;
 mod output;

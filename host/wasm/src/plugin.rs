@@ -8,22 +8,22 @@ use millstream_operator::{
     watermark::WatermarkGeneratorFactory,
     window::{TriggerFactory, WindowAssignerFactory, WindowFunctionFactory},
 };
+use millstream_script::Script;
 use millstream_types::{Digest, OperatorRef};
-use wasmtime::component::InstancePre;
 
 use crate::{
     Limits, World,
     engine::Shared,
     exports::{Described, Exports},
-    guest::GuestData,
     instance::Identity,
+    interpreter::Program,
     operator::WasmOperator,
     resident::Resident,
     validate::Valid,
     window::Part,
 };
 
-/// A validated, compiled component. Cheap to clone.
+/// A validated, compiled component, or a script in its interpreter. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin(Arc<Loaded>);
 
@@ -45,7 +45,12 @@ impl Plugin {
         Self(Arc::new(Loaded { host, valid, digest, size_bytes }))
     }
 
-    /// The SHA-256 of the component's bytes.
+    /// The script, where it is one.
+    pub fn script(&self) -> Option<&Script> {
+        self.0.valid.program.script.as_deref()
+    }
+
+    /// The SHA-256 of the component's bytes, or of the packed script's.
     pub fn digest(&self) -> Digest {
         self.0.digest
     }
@@ -55,7 +60,7 @@ impl Plugin {
         &self.0.valid.described.operator
     }
 
-    /// Size of the component in bytes.
+    /// Size of the component or of the packed script in bytes.
     pub fn size_bytes(&self) -> usize {
         self.0.size_bytes
     }
@@ -183,7 +188,7 @@ impl Plugin {
         &self.0.host
     }
 
-    pub(crate) fn program(&self) -> &InstancePre<GuestData> {
+    pub(crate) fn program(&self) -> &Program {
         &self.0.valid.program
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millstream_operator::OperatorError;
+use millstream_script::Script;
 use wasmtime::{
     Engine,
     component::{Component, InstancePre, types::ComponentItem},
@@ -17,13 +18,14 @@ use crate::{
         window::{aggregation, assignment, firing, watermarks, window_function},
     },
     guest::GuestData,
-    instance::{Identity, Instance},
+    instance::{self, Identity, Instance},
+    interpreter::{Interpreter, LOADER, Program, world_of_script},
     wasi,
 };
 
 /// A component that passed.
 pub(crate) struct Valid {
-    pub(crate) program: InstancePre<GuestData>,
+    pub(crate) program: Program,
     pub(crate) world: World,
     pub(crate) described: Described,
     pub(crate) imports: Vec<String>,
@@ -66,19 +68,66 @@ pub(crate) fn check_component(host: &Arc<Shared>, component: &Component) -> Resu
         _ => return Err(Refused { reasons }),
     };
 
-    let program = host.linker.instantiate_pre(component).map_err(|error| Refusal::WrongType(format!("{error:#}")))?;
-    let described = match world {
-        World::Operator => describe::<processor::Guest>(host, &program),
-        World::Aggregator => describe::<aggregation::Guest>(host, &program),
-        World::WindowAssigner => describe::<assignment::Guest>(host, &program),
-        World::Trigger => describe::<firing::Guest>(host, &program),
-        World::ProcessWindow => describe::<window_function::Guest>(host, &program),
-        World::WatermarkGenerator => describe::<watermarks::Guest>(host, &program),
-    };
-    Ok(Valid { program, world, described: described?, imports })
+    let program = Program { component: instantiable(host, component)?, script: None };
+    let described = describe_as(host, world, &program)?;
+    Ok(Valid { program, world, described, imports })
 }
 
-fn describe<E: Exports>(host: &Arc<Shared>, program: &InstancePre<GuestData>) -> Result<Described, Refused> {
+/// Checks imports and exports of an interpreter.
+pub(crate) fn check_interpreter(host: &Arc<Shared>, component: &Component) -> Result<Interpreter, Refused> {
+    let ty = component.component_type();
+    let imports: Arc<[String]> = ty.imports(&host.engine).map(|(name, _)| name.to_owned()).collect();
+    let not_granted = imports.iter().filter(|name| !is_granted(World::Operator, name));
+    let mut reasons: Vec<_> = not_granted.map(|name| Refusal::ImportNotGranted(name.clone())).collect();
+    if ty.get_export(&host.engine, LOADER).is_none() {
+        reasons.push(Refusal::MissingExport(LOADER.to_owned()));
+    }
+    let mut worlds = Vec::new();
+    for world in World::ALL.into_iter().filter(|world| ty.get_export(&host.engine, world.export()).is_some()) {
+        check_functions(&host.engine, component, world, &mut reasons);
+        worlds.push(world);
+    }
+    if !reasons.is_empty() {
+        return Err(Refused { reasons });
+    }
+    Ok(Interpreter { program: instantiable(host, component)?, worlds: worlds.into(), imports })
+}
+
+/// Loads a script for trial and asks what it is.
+pub(crate) fn check_script(
+    host: &Arc<Shared>,
+    interpreter: &Interpreter,
+    script: Arc<Script>,
+) -> Result<Valid, Refused> {
+    let program = Program { component: interpreter.program.clone(), script: Some(script) };
+    let limits = &host.config.validation;
+    let identity = Identity::new("upload", "validation", &[], limits);
+    let started = instance::start(host, &program, &identity, limits);
+    let (.., name) = started.map_err(|error| match error {
+        OperatorError::Setup(reason) => Refusal::Script(reason),
+        other => Refusal::Script(other.to_string()),
+    })?;
+    let world = world_of_script(name.as_deref(), interpreter)?;
+    let described = describe_as(host, world, &program)?;
+    Ok(Valid { program, world, described, imports: interpreter.imports.to_vec() })
+}
+
+fn instantiable(host: &Shared, component: &Component) -> Result<InstancePre<GuestData>, Refusal> {
+    host.linker.instantiate_pre(component).map_err(|error| Refusal::WrongType(format!("{error:#}")))
+}
+
+fn describe_as(host: &Arc<Shared>, world: World, program: &Program) -> Result<Described, Refused> {
+    match world {
+        World::Operator => describe::<processor::Guest>(host, program),
+        World::Aggregator => describe::<aggregation::Guest>(host, program),
+        World::WindowAssigner => describe::<assignment::Guest>(host, program),
+        World::Trigger => describe::<firing::Guest>(host, program),
+        World::ProcessWindow => describe::<window_function::Guest>(host, program),
+        World::WatermarkGenerator => describe::<watermarks::Guest>(host, program),
+    }
+}
+
+fn describe<E: Exports>(host: &Arc<Shared>, program: &Program) -> Result<Described, Refused> {
     let limits = &host.config.validation;
     let identity = Identity::new("upload", "validation", &[], limits);
     let mut instance = Instance::<E>::new(host, program, &identity, limits).map_err(|error| match error {
@@ -120,11 +169,17 @@ fn world_of(engine: &Engine, component: &Component, reasons: &mut Vec<Refusal>) 
             return None;
         }
     };
+    check_functions(engine, component, world, reasons).then_some(world)
+}
+
+/// Checks that the interface of a world has its functions; false: it is no interface.
+fn check_functions(engine: &Engine, component: &Component, world: World, reasons: &mut Vec<Refusal>) -> bool {
+    let ty = component.component_type();
     let Some(ComponentItem::ComponentInstance(interface)) =
         ty.get_export(engine, world.export()).map(|export| export.ty)
     else {
         reasons.push(Refusal::WrongType(format!("`{}` is not an interface", world.export())));
-        return None;
+        return false;
     };
     for function in world.functions() {
         let export = interface.get_export(engine, function);
@@ -132,7 +187,7 @@ fn world_of(engine: &Engine, component: &Component, reasons: &mut Vec<Refusal>) 
             reasons.push(Refusal::MissingExport(format!("{}#{function}", world.export())));
         }
     }
-    Some(world)
+    true
 }
 
 /// What this host supports in the place of `found`, an interface of another version or name.

@@ -4,6 +4,7 @@ mod operations;
 mod pipelines;
 mod plugins;
 mod savepoints;
+mod state;
 mod topics;
 
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/pipelines/{name}/pause", post(pipelines::pause))
         .route("/pipelines/{name}/reset", post(pipelines::reset))
         .route("/pipelines/{name}/steps/{step}/swap", post(pipelines::swap))
+        .route("/pipelines/{name}/steps/{step}/state", get(state::list))
+        .route("/pipelines/{name}/steps/{step}/state/{state}", get(state::keys))
+        .route("/pipelines/{name}/steps/{step}/state/{state}/{key}", get(state::key))
         .route("/savepoints", get(savepoints::list_all))
         .route("/pipelines/{name}/savepoints", get(savepoints::list).post(savepoints::create))
         .route("/pipelines/{name}/savepoints/{savepoint}", get(savepoints::show).delete(savepoints::remove))

@@ -8,14 +8,19 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use millstream_script::{Language, Script};
 use millstream_types::OperatorRef;
 
 use crate::{
     PluginView, Problem, Server,
-    request::{PathParts, expect_media_type, parse, read_body, text},
+    request::{PathParts, expect_media_type, media_type, parse, read_body, text},
+    service::Upload,
 };
 
 const WASM: &str = "application/wasm";
+/// What may be registered: components, archives of scripts, and scripts of one file.
+const ACCEPTED: [&str; 6] =
+    [WASM, "application/x-tar", "application/octet-stream", "text/x-python", "text/javascript", "text/typescript"];
 
 fn operator((name, version): (String, String)) -> Result<OperatorRef, Problem> {
     parse(&format!("{name}@{version}"))
@@ -33,7 +38,8 @@ pub(super) async fn inspect(
     let operator = operator(path)?;
     let wants_bytes = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(WASM.as_bytes()));
     if wants_bytes {
-        return Ok(text(WASM, server.plugin_bytes(&operator).await?));
+        let bytes = server.plugin_bytes(&operator).await?;
+        return Ok(text(if Script::is_packed(&bytes) { "application/x-tar" } else { WASM }, bytes));
     }
     Ok(Json(server.plugin(&operator).await?).into_response())
 }
@@ -44,9 +50,16 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let operator = operator(path)?;
-    expect_media_type(request.headers(), &[WASM, "application/octet-stream"])?;
+    let script = media_type(request.headers()).and_then(|found| Language::of_media_type(&found));
+    if script.is_none() {
+        expect_media_type(request.headers(), &ACCEPTED)?;
+    }
     let bytes = read_body(request, server.limits().component_bytes).await?;
-    let (plugin, created) = server.put_plugin(&operator, bytes).await?;
+    let upload = match script {
+        Some((language, main)) => Upload::Script(Script::of_text(language, main, bytes)),
+        None => Upload::Bytes(bytes),
+    };
+    let (plugin, created) = server.put_plugin(&operator, upload).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(plugin)).into_response())
 }

@@ -8,6 +8,7 @@ mod removal;
 mod reset;
 mod savepoints;
 mod slot;
+mod state;
 mod swap;
 mod topics;
 
@@ -29,6 +30,7 @@ use parking_lot::RwLock;
 
 use crate::{PluginLoader, Problem, ProblemKind};
 
+pub use plugins::Upload;
 pub use removal::{ForgetError, forget_pipeline};
 pub use savepoints::Restore;
 

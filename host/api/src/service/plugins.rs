@@ -3,16 +3,26 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use millstream_checkpoint::{PluginMeta, PutOutcome, Refusal, Registry, RegistryError, digest_of};
+use millstream_checkpoint::{PluginMeta, PluginRecord, PutOutcome, Refusal, Registry, RegistryError, digest_of};
 use millstream_operator::{OperatorDescription, OperatorFactory, Parts};
 use millstream_pipeline::OperatorCatalog;
 use millstream_runtime::OperatorResolver;
-use millstream_types::OperatorRef;
+use millstream_script::Script;
+use millstream_types::{Digest, OperatorRef};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use super::{Server, blocking};
-use crate::{LoadedPlugin, PluginLoader, PluginView, Problem, ProblemItem, ProblemKind, describe_operator};
+use crate::{LoadedPlugin, PluginLoader, PluginView, Problem, ProblemItem, ProblemKind, describe_plugin};
+
+/// What is registered.
+#[derive(Debug)]
+pub enum Upload {
+    /// A component, or a packed script.
+    Bytes(Bytes),
+    /// A script.
+    Script(Script),
+}
 
 /// Compiled plugins by name and version.
 pub(super) struct Plugins {
@@ -32,11 +42,52 @@ impl Plugins {
     }
 
     async fn compile(&self, bytes: Bytes) -> Result<Arc<dyn LoadedPlugin>, Problem> {
+        if Script::is_packed(&bytes)
+            && let Some(interpreter) = unpacked(&bytes)?.interpreter()
+        {
+            self.fetch_interpreter(interpreter).await?;
+        }
         let loader = self.loader.clone();
-        blocking("compiling a component", move || loader.load(&bytes)).await?.map_err(|refusal| {
-            let items = refusal.0.iter().map(|reason| ProblemItem { detail: reason.clone(), ..ProblemItem::default() });
-            Problem::new(ProblemKind::PluginRefused, refusal.to_string()).with_errors(items)
-        })
+        blocking("compiling a component", move || loader.load(&bytes)).await?.map_err(refused)
+    }
+
+    /// Gets an interpreter that is not installed from the registry, where scripts keep theirs.
+    async fn fetch_interpreter(&self, digest: Digest) -> Result<(), Problem> {
+        if self.loader.has_interpreter(digest) {
+            return Ok(());
+        }
+        // One that is nowhere is told by whoever loads the script.
+        let Some(bytes) = self.registry.interpreter(digest).await? else { return Ok(()) };
+        let loader = self.loader.clone();
+        blocking("compiling an interpreter", move || loader.add_interpreter(&bytes)).await?.map_err(refused)
+    }
+
+    /// The bytes to register: of a script that names no interpreter with the one that runs it, which is that of the
+    /// same script if it is `registered`, and otherwise the one that is installed. The registry keeps it with it, so that
+    /// the script runs as it did when another is installed.
+    async fn complete(&self, upload: Upload, registered: Option<&PluginRecord>) -> Result<Bytes, Problem> {
+        let script = match upload {
+            Upload::Bytes(bytes) if !Script::is_packed(&bytes) => return Ok(bytes),
+            Upload::Bytes(bytes) => unpacked(&bytes)?,
+            Upload::Script(script) => script,
+        };
+        if script.interpreter().is_some() {
+            return packed(&script);
+        }
+        if let Some(record) = registered
+            && let Ok(bytes) = self.registry.plugin_bytes(&record.operator).await
+            && let Some(interpreter) = Script::unpack(&bytes).ok().and_then(|known| known.interpreter())
+        {
+            let same = packed(&script.clone().run_by(interpreter))?;
+            if same == bytes {
+                return Ok(same);
+            }
+        }
+        let (loader, language) = (self.loader.clone(), script.language());
+        let interpreter =
+            blocking("reading an interpreter", move || loader.installed(language)).await?.map_err(refused)?;
+        self.registry.put_interpreter(interpreter.digest, interpreter.bytes).await?;
+        packed(&script.run_by(interpreter.digest))
     }
 
     /// The compiled plugin of that name and version.
@@ -91,13 +142,14 @@ impl OperatorResolver for Plugins {
 }
 
 impl Server {
-    /// Registers a component. True: it is new.
+    /// Registers a component or a script. True: it is new.
     ///
     /// # Errors
     /// [`ProblemKind::PluginExists`] with other bytes under the same version, [`ProblemKind::PluginRefused`] with
     /// every reason.
-    pub async fn put_plugin(&self, operator: &OperatorRef, bytes: Bytes) -> Result<(PluginView, bool), Problem> {
+    pub async fn put_plugin(&self, operator: &OperatorRef, upload: Upload) -> Result<(PluginView, bool), Problem> {
         let state = self.registry.refresh().await?;
+        let bytes = self.plugins.complete(upload, state.plugin(operator)).await?;
         if let Some(registered) = state.plugin(operator) {
             let hashed = bytes.clone();
             let offered = blocking("hashing a component", move || digest_of(&hashed)).await?;
@@ -107,10 +159,7 @@ impl Server {
             }
         }
         let plugin = self.plugins.compile(bytes.clone()).await?;
-        let meta = PluginMeta {
-            kind: plugin.world().into(),
-            description: describe_operator(plugin.description(), &plugin.imports()),
-        };
+        let meta = PluginMeta { kind: plugin.world().into(), description: describe_plugin(&*plugin) };
         let (record, created) = match self.registry.put_plugin(operator, bytes, meta).await? {
             PutOutcome::Created(record) => (record, true),
             PutOutcome::AlreadyThere(record) => (record, false),
@@ -159,6 +208,20 @@ impl Server {
         tracing::info!(%operator, "removed plugin");
         Ok(())
     }
+}
+
+fn refused(refusal: crate::Refusal) -> Problem {
+    let items = refusal.0.iter().map(|reason| ProblemItem { detail: reason.clone(), ..ProblemItem::default() });
+    Problem::new(ProblemKind::PluginRefused, refusal.to_string()).with_errors(items)
+}
+
+fn unpacked(bytes: &[u8]) -> Result<Script, Problem> {
+    Script::unpack(bytes).map_err(|error| refused(crate::Refusal(vec![format!("it is no program: {error}")])))
+}
+
+fn packed(script: &Script) -> Result<Bytes, Problem> {
+    let packed = script.pack().map(Bytes::from);
+    packed.map_err(|error| refused(crate::Refusal(vec![format!("it is no program: {error}")])))
 }
 
 fn unknown(operator: &OperatorRef) -> Problem {

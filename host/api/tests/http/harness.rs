@@ -14,7 +14,7 @@ use millstream_operator::{
     Operator, OperatorDescription, OperatorError, OperatorFactory, OutputBatch, Parts, ProcessInput, ProcessOutput,
     RecordFailure, StateSlot,
 };
-use millstream_state::{CacheBudget, MemoryBackends, StateDeclaration, StateKind};
+use millstream_state::{CacheBudget, MemoryBackends, StateDeclaration, StateHandle, StateKind};
 use millstream_types::{Digest, OperatorRef, RecordRef, SystemClock};
 use serde::Deserialize;
 use serde_json::Value;
@@ -127,15 +127,20 @@ impl OperatorFactory for Factory {
         &self.description
     }
 
-    fn instantiate(&self, _step: &str) -> Result<Box<dyn Operator>, OperatorError> {
-        Ok(Box::new(Tagger(self.tag.clone())))
+    fn instantiate(&self, step: &str) -> Result<Box<dyn Operator>, OperatorError> {
+        let seen = self.description.states.first().map(|state| StateHandle::new(step, state)).expect("one state");
+        Ok(Box::new(Tagger { tag: self.tag.clone(), seen }))
     }
 }
 
-struct Tagger(String);
+/// Puts its tag in front of every value, and keeps the last value of each key.
+struct Tagger {
+    tag: String,
+    seen: StateHandle,
+}
 
 impl Operator for Tagger {
-    fn process(&mut self, input: &ProcessInput<'_>, _state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
+    fn process(&mut self, input: &ProcessInput<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
         let mut main = OutputBatch::default();
         let mut failures = Vec::new();
         for index in 0..input.batch.len() {
@@ -145,7 +150,11 @@ impl Operator for Tagger {
                 failures.push(RecordFailure { record: index as u32, reason: "it went boom".into() });
                 continue;
             }
-            let tagged = [self.0.as_bytes(), b":", value].concat();
+            if let (Some(key), Some(state)) = (record.key, state.as_mut()) {
+                let [key, value] = [key, value].map(|bytes| std::iter::once(Some(bytes)).collect());
+                state.put_many(&self.seen, &key, &value)?;
+            }
+            let tagged = [self.tag.as_bytes(), b":", value].concat();
             main.sources.push(index as u32);
             main.batch.push(RecordRef { value: Some(&tagged), ..record });
         }

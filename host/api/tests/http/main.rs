@@ -7,5 +7,6 @@ mod operations;
 mod pipelines;
 mod plugins;
 mod restart;
+mod state;
 mod swaps;
 mod topics;

@@ -20,8 +20,7 @@ const WASI_SDK: &str = "WASI_SDK_PATH";
 const SDK: &str = "vendor/millstream";
 
 /// For either compiler. Results must not depend on where the project lies.
-const FLAGS: [&str; 5] =
-    ["-mexec-model=reactor", "-O3", "-DNDEBUG", "-Wl,-z,stack-size=262144", "-ffile-prefix-map=="];
+const FLAGS: [&str; 5] = ["-mexec-model=reactor", "-O3", "-DNDEBUG", "-Wl,-z,stack-size=262144", "-ffile-prefix-map=="];
 
 /// C, one component of all sources.
 pub(crate) struct C;
