@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::contract::BytesColumn;
+use crate::contract::{BytesColumn, TypedColumn};
 use crate::{Error, Result};
 
 /// Unsigned 32-bit integers as the little-endian bytes that cross to the host.
@@ -74,6 +74,12 @@ impl<'a> Column<'a> {
     /// Looks at a column of the contract.
     #[inline]
     pub fn new(column: &'a BytesColumn) -> Self {
+        Self { offsets: column.offsets.as_chunks::<4>().0, data: &column.data, validity: &column.validity }
+    }
+
+    /// Looks at a typed column of texts or bytes.
+    #[inline]
+    pub(crate) fn of_typed(column: &'a TypedColumn) -> Self {
         Self { offsets: column.offsets.as_chunks::<4>().0, data: &column.data, validity: &column.validity }
     }
 
@@ -261,7 +267,8 @@ pub(crate) fn append(data: &mut Vec<u8>, bytes: &[u8]) {
     data.extend_from_slice(bytes);
 }
 
-fn clear_bits_from(bitmap: &mut [u8], rows: usize) {
+/// Clears the bits of the last byte beyond so many rows.
+pub(crate) fn clear_bits_from(bitmap: &mut [u8], rows: usize) {
     if let (Some(last), tail @ 1..) = (bitmap.last_mut(), rows % 8) {
         *last &= (1 << tail) - 1;
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
+use crate::fields::Fields;
 use crate::frame::Frame;
 use crate::metrics::{Counter, Gauge, Histogram, Metrics};
 use crate::output::{Output, OutputValue};
@@ -32,12 +33,22 @@ impl<'a, O: Operator> Context<'a, O> {
         Self { state, frame, outputs, timers, metrics, operator: PhantomData }
     }
 
+    /// The fields of the record in hand that the operator declares as `reads`. Everything in them is borrowed from
+    /// the batch.
+    ///
+    /// # Errors
+    /// In `on_timer`, as a timer has no fields.
+    #[inline]
+    pub fn fields(&self) -> Result<<O::Reads as Fields>::Row<'a>> {
+        O::Reads::row(&self.frame.batch.columns, self.frame.index())
+    }
+
     /// Emits a record to the main output.
     ///
     /// # Errors
     /// When the value cannot be written.
     #[inline]
-    pub fn emit<V: OutputValue>(&self, output: Output<'_, V>) -> Result<()> {
+    pub fn emit<V: OutputValue<O::Writes>>(&self, output: Output<'_, V>) -> Result<()> {
         self.emit_at(0, output)
     }
 
@@ -47,7 +58,7 @@ impl<'a, O: Operator> Context<'a, O> {
     /// # Errors
     /// When the value cannot be written, or the output is not declared.
     #[inline]
-    pub fn emit_to<V: OutputValue>(&self, name: &str, output: Output<'_, V>) -> Result<()> {
+    pub fn emit_to<V: OutputValue<O::Writes>>(&self, name: &str, output: Output<'_, V>) -> Result<()> {
         match O::OUTPUTS.iter().position(|declared| *declared == name) {
             Some(index) => self.emit_at(index, output),
             None => Err(Error::new(format!("output `{name}` is not declared"))),
@@ -55,7 +66,7 @@ impl<'a, O: Operator> Context<'a, O> {
     }
 
     #[inline]
-    fn emit_at<V: OutputValue>(&self, index: usize, output: Output<'_, V>) -> Result<()> {
+    fn emit_at<V: OutputValue<O::Writes>>(&self, index: usize, output: Output<'_, V>) -> Result<()> {
         match self.outputs.borrow_mut().get_mut(index) {
             Some(builder) => builder.push(self.frame, self.frame.index(), output),
             None => Err(Error::new("the operator declares no outputs")),

@@ -2,16 +2,28 @@
 //! whoever drives an [`Instance`](crate::Instance) by hand.
 
 pub use crate::bindings::exports::millstream::operator::processor::{
-    BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, Guest, OutputBatch, StateChange,
-    StateDeclaration, StateKind, TimeDomain, TimerChanges,
+    BatchInput, BatchOutput, Description, FailureColumn, FieldDeclaration, FiredTimers, Guest, OutputBatch,
+    StateChange, StateDeclaration, StateKind, TimeDomain, TimerChanges,
 };
 pub use crate::bindings::millstream::operator::state::{MapPage, StateError};
-pub use crate::bindings::millstream::operator::types::{BytesColumn, HeaderColumn, RecordBatch};
+pub use crate::bindings::millstream::operator::types::{
+    BytesColumn, ColumnType, HeaderColumn, RecordBatch, TypedColumn,
+};
 
 impl BytesColumn {
     /// A column without rows.
     pub fn empty() -> Self {
         Self { offsets: vec![0; 4], data: Vec::new(), validity: Vec::new() }
+    }
+
+    /// No column: what stands in the place of values where typed columns do.
+    pub fn absent() -> Self {
+        Self { offsets: Vec::new(), data: Vec::new(), validity: Vec::new() }
+    }
+
+    /// Whether it is [`Self::absent`].
+    pub fn is_absent(&self) -> bool {
+        self.offsets.is_empty()
     }
 }
 

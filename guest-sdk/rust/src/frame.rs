@@ -96,6 +96,12 @@ impl Frame {
         Column::new(&self.batch.values).get(index)
     }
 
+    /// Whether the records' values were not passed, as the operator reads fields.
+    #[inline]
+    pub(crate) fn lacks_values(&self) -> bool {
+        self.batch.values.is_absent() && self.batch.count > 0
+    }
+
     #[inline]
     pub(crate) fn timestamp_ms(&self, index: usize) -> i64 {
         le_i64(&self.batch.timestamps, index).unwrap_or_default()

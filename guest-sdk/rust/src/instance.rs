@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use crate::column::{ColumnBuilder, LeU32s};
 use crate::context::Context;
 use crate::contract::{
-    BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, RecordBatch, StateDeclaration,
+    BatchInput, BatchOutput, Description, FailureColumn, FieldDeclaration, FiredTimers, RecordBatch, StateDeclaration,
 };
+use crate::fields::{FieldSpec, Fields};
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::outputs::{self, OutputBuilder, OutputSize};
@@ -57,7 +58,12 @@ pub struct Instance<O: Operator> {
 
 impl<O: Operator> Guest for Instance<O> {
     fn describe() -> Description {
-        description(O::OUTPUTS, O::State::declarations(), O::TIMERS, O::CONFIG_SCHEMA)
+        Description {
+            reads: declarations(O::Reads::FIELDS),
+            writes: declarations(O::Writes::FIELDS),
+            raw_values: O::RAW_VALUES,
+            ..description(O::OUTPUTS, O::State::declarations(), O::TIMERS, O::CONFIG_SCHEMA)
+        }
     }
 
     fn configure(config: &str) -> Result<Self, String> {
@@ -177,7 +183,12 @@ pub struct BatchInstance<O: BatchOperator> {
 
 impl<O: BatchOperator> Guest for BatchInstance<O> {
     fn describe() -> Description {
-        description(O::OUTPUTS, O::states(), O::TIMERS, O::CONFIG_SCHEMA)
+        Description {
+            reads: declarations(O::READS),
+            writes: declarations(O::WRITES),
+            raw_values: O::RAW_VALUES,
+            ..description(O::OUTPUTS, O::states(), O::TIMERS, O::CONFIG_SCHEMA)
+        }
     }
 
     fn configure(config: &str) -> Result<Self, String> {
@@ -191,6 +202,10 @@ impl<O: BatchOperator> Guest for BatchInstance<O> {
     fn on_timer(&mut self, timers: FiredTimers) -> Result<BatchOutput, String> {
         self.operator.on_timer(timers).map_err(|error| error.to_string())
     }
+}
+
+fn declarations(fields: &[FieldSpec]) -> Vec<FieldDeclaration> {
+    fields.iter().map(FieldSpec::declaration).collect()
 }
 
 fn description(

@@ -8,6 +8,7 @@ mod context;
 pub mod contract;
 mod error;
 mod export;
+pub mod fields;
 mod frame;
 mod host;
 mod instance;
@@ -27,8 +28,18 @@ pub use column::{Column, ColumnBuilder};
 pub use component::OperatorComponent;
 pub use context::Context;
 pub use error::{Error, Result, ResultExt};
+pub use fields::{FieldColumn, Fields, RawJson};
 pub use instance::{BatchInstance, Guest, Instance};
 pub use metrics::{Counter, Gauge, Histogram};
+/// Makes a struct of fields that an operator reads or writes as typed columns: see [`fields`].
+///
+/// Each member is a field of the records: its type is the type of the field, an `Option` one that may be missing, and
+/// its path is its name (`amount` is `/amount`). `#[field(path = "/user/id")]` says another path. A struct that borrows
+/// has one lifetime.
+///
+/// Beside the struct `Payment` there is then a struct `PaymentColumns` with the same members as whole columns, for
+/// operators that take batches: [`Fields::columns`](trait@Fields) makes it.
+pub use millstream_guest_macros::Fields;
 /// Makes a struct the states of an operator: each field is a [`Value`](state::Value), a [`Map`](state::Map) or a
 /// [`List`](state::List).
 ///
@@ -43,15 +54,17 @@ pub use millstream_guest_macros::State;
 /// - `#[operator]`: one output, `main`.
 /// - `#[operator(outputs("main", "late"))]`: these outputs, the main one first. `ctx.emit_to("lat", ..)` inside
 ///   the `impl` is then an error at compile time.
+/// - `#[operator(reads = Payment<'_>, writes = Scored<'_>)]`: reads and writes the [`Fields`](macro@Fields) of these
+///   structs as typed columns; with `raw_values` the records' values are passed beside them.
 /// - `#[operator(schema = "{...}")]`: JSON Schema of the configuration; `include_str!(..)` works too.
 ///
 /// An `impl` with `fn on_timer` declares that the operator sets timers.
 ///
-/// What the `impl` leaves out is filled in: `type Config = NoConfig`, `type State = ()`, and a `configure` that
+/// What the `impl` leaves out is filled in: `type Config = NoConfig`, `type State = ()`, no fields, and a `configure` that
 /// makes the operator by `Default` where there is no configuration.
 pub use millstream_guest_macros::operator;
 pub use operator::{BatchOperator, NoConfig, Operator};
-pub use output::{Bytes, Json, NewValue, Output, OutputValue, Same, Tombstone, ValueSlot, Written};
+pub use output::{Bytes, Json, NewValue, Output, OutputValue, Same, Tombstone, Typed, ValueSlot, Written};
 pub use record::Record;
 pub use state::State;
 pub use timer::{TimeDomain, Timer};
@@ -67,8 +80,8 @@ pub mod prelude {
         window_function,
     };
     pub use crate::{
-        Bytes, Context, Error, Json, NewValue, NoConfig, Operator, Output, Record, Result, ResultExt as _, State,
-        Timer, Tombstone, ensure, fail, log, operator,
+        Bytes, Context, Error, Fields, Json, NewValue, NoConfig, Operator, Output, RawJson, Record, Result,
+        ResultExt as _, State, Timer, Tombstone, ensure, fail, log, operator,
     };
 }
 

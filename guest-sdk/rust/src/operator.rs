@@ -4,13 +4,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::contract::{BatchInput, BatchOutput, FiredTimers, StateDeclaration};
+use crate::fields::{FieldSpec, Fields};
 use crate::timer::Timer;
 use crate::{Context, Error, Record, Result, State};
 
 /// An operator that sees one record after the other.
 ///
 /// Put [`#[operator]`](macro@crate::operator) over the `impl`: it declares the outputs, fills in what is left out
-/// (no configuration, no state, `configure` by `Default`) and exports the operator from the component.
+/// (no configuration, no state, no fields, `configure` by `Default`) and exports the operator from the component.
 ///
 /// An operator keeps nothing between batches that matters: one instance serves many partitions, and may be
 /// replaced by a fresh one at any time. What must last is state; fields hold configuration and scratch space.
@@ -21,6 +22,12 @@ pub trait Operator: Sized + 'static {
     /// The declared states; `()` for none.
     type State: State;
 
+    /// The fields that [`Context::fields`] reads; `()` for none.
+    type Reads: Fields;
+
+    /// The fields that [`Output::fields`](crate::Output::fields) writes; `()` for none.
+    type Writes: Fields;
+
     /// Names of the outputs, the main one first.
     const OUTPUTS: &'static [&'static str] = &["main"];
 
@@ -29,6 +36,9 @@ pub trait Operator: Sized + 'static {
 
     /// Whether it sets timers; [`#[operator]`](macro@crate::operator) says so where there is an `on_timer`.
     const TIMERS: bool = false;
+
+    /// Whether the records' values are passed although fields are read.
+    const RAW_VALUES: bool = false;
 
     /// Makes an instance for a step. Called before any record is seen, when a pipeline is applied and when an
     /// operator is swapped.
@@ -69,6 +79,15 @@ pub trait BatchOperator: Sized + 'static {
 
     /// JSON Schema of the configuration.
     const CONFIG_SCHEMA: Option<&'static str> = None;
+
+    /// The fields that it reads: `columns` of the batch, by [`Fields::columns`].
+    const READS: &'static [FieldSpec] = &[];
+
+    /// The fields that it writes: `columns` of an output, by [`Fields::written`].
+    const WRITES: &'static [FieldSpec] = &[];
+
+    /// Whether the records' values are passed although fields are read.
+    const RAW_VALUES: bool = false;
 
     /// The states that the operator keeps.
     fn states() -> Vec<StateDeclaration> {

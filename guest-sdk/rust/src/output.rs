@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::fields::{Fields, TypedRows};
 use crate::frame::Frame;
 use crate::outputs::MirroredColumn;
-use crate::{Column, ColumnBuilder, Result};
+use crate::{Column, ColumnBuilder, Error, Result};
 
 /// A record to emit: a value, and whatever differs from the input record.
 ///
@@ -55,6 +56,10 @@ pub struct Json<T>(pub T);
 #[derive(Clone, Copy, Debug)]
 pub struct Written<F>(pub F);
 
+/// The fields that the operator writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<T>(pub T);
+
 impl Output<'_, Same> {
     /// The input's value as it is.
     #[inline]
@@ -84,6 +89,14 @@ impl<'a, T: Serialize + ?Sized> Output<'_, Json<&'a T>> {
     #[inline]
     pub fn json(value: &'a T) -> Self {
         Self::of(Json(value))
+    }
+}
+
+impl<'a, T: Fields> Output<'_, Typed<&'a T>> {
+    /// These fields, which the operator declares as `writes`; the host makes the value of them.
+    #[inline]
+    pub fn fields(fields: &'a T) -> Self {
+        Self::of(Typed(fields))
     }
 }
 
@@ -135,15 +148,31 @@ impl<'a, V> Output<'a, V> {
     }
 }
 
-/// Where a value goes: a row of an output's value column.
+/// Where a value goes: a row of an output's value column, or of its typed columns.
 pub struct ValueSlot<'a> {
     pub(crate) values: &'a mut MirroredColumn,
+    pub(crate) typed: &'a mut TypedRows,
     pub(crate) frame: &'a Frame,
     pub(crate) source: usize,
 }
 
-/// What can be the value of an [`Output`].
-pub trait OutputValue: sealed::Sealed {
+impl<'a> ValueSlot<'a> {
+    /// The column of values, where those of records before that were emitted as fields are now, too.
+    #[inline]
+    fn values(self) -> Result<&'a mut MirroredColumn> {
+        if !self.typed.is_empty() {
+            self.typed.settle(self.values.own(Column::new(&self.frame.batch.values)))?;
+        }
+        Ok(self.values)
+    }
+}
+
+/// What can be the value of an [`Output`] of an operator that writes the fields `W`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be emitted here",
+    note = "an operator emits the fields that it declares: `#[operator(writes = ..)]`"
+)]
+pub trait OutputValue<W = ()>: sealed::Sealed {
     #[doc(hidden)]
     fn write(self, slot: ValueSlot<'_>) -> Result<()>;
 }
@@ -155,18 +184,35 @@ pub trait NewValue: sealed::Sealed {
     fn append(self, column: &mut ColumnBuilder) -> Result<()>;
 }
 
-impl OutputValue for Same {
+impl<W> OutputValue<W> for Same {
     #[inline]
     fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        slot.values.mirror(Column::new(&slot.frame.batch.values), slot.source);
+        let (frame, source) = (slot.frame, slot.source);
+        if frame.lacks_values() {
+            return Err(Error::new("the records' values are not passed: declare `raw_values` to emit them"));
+        }
+        slot.values()?.mirror(Column::new(&frame.batch.values), source);
         Ok(())
     }
 }
 
-impl<V: NewValue> OutputValue for V {
+impl<W, V: NewValue> OutputValue<W> for V {
     #[inline]
     fn write(self, slot: ValueSlot<'_>) -> Result<()> {
-        self.append(slot.values.own(Column::new(&slot.frame.batch.values)))
+        let input = Column::new(&slot.frame.batch.values);
+        self.append(slot.values()?.own(input))
+    }
+}
+
+impl<T: Fields> OutputValue<T::Declared> for Typed<&T> {
+    #[inline]
+    fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        slot.typed.push(self.0)?;
+        if !slot.values.is_empty() {
+            // An output has values or columns, not both.
+            slot.values()?;
+        }
+        Ok(())
     }
 }
 
@@ -216,5 +262,6 @@ mod sealed {
     impl<B> Sealed for super::Bytes<B> {}
     impl<T> Sealed for super::Json<T> {}
     impl<F> Sealed for super::Written<F> {}
+    impl<T> Sealed for super::Typed<T> {}
     impl<V: Sealed> Sealed for Option<V> {}
 }

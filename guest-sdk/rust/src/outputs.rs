@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::Result;
 use crate::column::{Column, ColumnBuilder, LeU32s};
 use crate::contract::{BytesColumn, HeaderColumn, OutputBatch, RecordBatch};
+use crate::fields::TypedRows;
 use crate::frame::Frame;
 use crate::output::{Key, Output, OutputValue, ValueSlot};
 
@@ -42,6 +43,10 @@ impl MirroredColumn {
             self.settle(input);
         }
         &mut self.own
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.run.is_empty()
     }
 
     fn settle(&mut self, input: Column<'_>) {
@@ -175,7 +180,9 @@ impl HeaderBuilder {
 pub(crate) struct OutputBuilder {
     sources: LeU32s,
     keys: MirroredColumn,
+    /// Empty where records are emitted as fields.
     values: MirroredColumn,
+    typed: TypedRows,
     timestamps: MirroredTimes,
     headers: HeaderBuilder,
 }
@@ -210,7 +217,7 @@ impl OutputBuilder {
     /// # Errors
     /// When the value cannot be written; the output is then as before.
     #[inline]
-    pub(crate) fn push<V: OutputValue>(
+    pub(crate) fn push<W, V: OutputValue<W>>(
         &mut self,
         frame: &Frame,
         source: usize,
@@ -219,7 +226,8 @@ impl OutputBuilder {
         let row = self.sources.len();
         self.headers.push(row, frame, source, &output);
         output.headers = Vec::new();
-        if let Err(error) = output.value.write(ValueSlot { values: &mut self.values, frame, source }) {
+        let slot = ValueSlot { values: &mut self.values, typed: &mut self.typed, frame, source };
+        if let Err(error) = output.value.write(slot) {
             self.headers.truncate(row);
             return Err(error);
         }
@@ -247,6 +255,7 @@ impl OutputBuilder {
         if rows < before {
             self.keys.truncate(rows);
             self.values.truncate(rows);
+            self.typed.truncate(rows);
             self.timestamps.truncate(rows);
             self.headers.truncate(rows);
         }
@@ -260,15 +269,19 @@ pub(crate) fn finish(builders: Vec<OutputBuilder>, mut input: RecordBatch) -> Ve
     let count = used.len();
     let finished = used.into_iter().enumerate().map(|(position, (output, builder))| {
         let last = position + 1 == count;
+        let is_typed = !builder.typed.is_empty();
         OutputBatch {
             output: output as u32,
             batch: RecordBatch {
                 count: builder.sources.len() as u32,
                 keys: builder.keys.finish(&mut input.keys, rows, last),
-                values: builder.values.finish(&mut input.values, rows, last),
+                values: match is_typed {
+                    true => BytesColumn::absent(),
+                    false => builder.values.finish(&mut input.values, rows, last),
+                },
                 headers: builder.headers.finish(),
                 timestamps: builder.timestamps.finish(&mut input.timestamps, rows, last),
-                columns: Vec::new(),
+                columns: if is_typed { builder.typed.finish() } else { Vec::new() },
             },
             sources: builder.sources.into_bytes(),
         }
@@ -314,7 +327,7 @@ mod tests {
         let frame = frame();
         let mut builder = OutputBuilder::default();
         for source in 0..4 {
-            builder.push(&frame, source, Output::same()).unwrap();
+            builder.push::<(), _>(&frame, source, Output::same()).unwrap();
         }
         let (keys, values, times) =
             (frame.batch.keys.data.as_ptr(), frame.batch.values.data.as_ptr(), frame.batch.timestamps.as_ptr());
@@ -331,7 +344,7 @@ mod tests {
         let frame = frame();
         let mut builders = vec![OutputBuilder::default(), OutputBuilder::default()];
         for source in 0..4 {
-            builders.iter_mut().for_each(|builder| builder.push(&frame, source, Output::same()).unwrap());
+            builders.iter_mut().for_each(|builder| builder.push::<(), _>(&frame, source, Output::same()).unwrap());
         }
         let outputs = finish(builders, frame.batch);
         assert_eq!(rows(&outputs[0]), rows(&outputs[1]));
@@ -350,27 +363,27 @@ mod tests {
                 match mix / 6_usize.pow(source as u32) % 6 {
                     0 => {}
                     1 => {
-                        builder.push(&frame, source, Output::same()).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::same()).unwrap();
                         expected.push((index, key, key, time));
                     }
                     2 => {
-                        builder.push(&frame, source, Output::bytes("v").key("k").timestamp_ms(9)).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::bytes("v").key("k").timestamp_ms(9)).unwrap();
                         expected.push((index, Some(b"k"), Some(b"v"), 9));
                     }
                     3 => {
-                        builder.push(&frame, source, Output::same()).unwrap();
-                        builder.push(&frame, source, Output::tombstone().no_key()).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::same()).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::tombstone().no_key()).unwrap();
                         expected.extend([(index, key, key, time), (index, None, None, time)]);
                     }
                     4 => {
-                        builder.push(&frame, source, Output::same().timestamp_ms(9)).unwrap();
-                        builder.push(&frame, source, Output::bytes("v").no_key()).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::same().timestamp_ms(9)).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::bytes("v").no_key()).unwrap();
                         builder.undo(source);
                     }
                     _ => {
-                        builder.push(&frame, source, Output::bytes("v")).unwrap();
+                        builder.push::<(), _>(&frame, source, Output::bytes("v")).unwrap();
                         let failing = Output::written(|_| Err(crate::Error::new("no"))).header("h", "v");
-                        builder.push(&frame, source, failing).unwrap_err();
+                        builder.push::<(), _>(&frame, source, failing).unwrap_err();
                         expected.push((index, key, Some(b"v"), time));
                     }
                 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::frame::Frame;
-use crate::{Result, ResultExt};
+use crate::{Error, Result, ResultExt};
 
 /// One record of the batch in hand. Everything it returns is borrowed from the batch.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,18 @@ impl<'a> Record<'a> {
     /// When it is one.
     #[inline]
     pub fn bytes(&self) -> Result<&'a [u8]> {
-        self.value().context("this record has no value: it is a tombstone")
+        match self.value() {
+            Some(value) => Ok(value),
+            None => Err(self.without_value()),
+        }
+    }
+
+    #[cold]
+    fn without_value(&self) -> Error {
+        Error::new(match self.frame.lacks_values() {
+            true => "the records' values are not passed: declare `raw_values` to read them beside fields",
+            false => "this record has no value: it is a tombstone",
+        })
     }
 
     /// The value as text.

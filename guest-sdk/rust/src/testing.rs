@@ -10,6 +10,7 @@ mod assigner;
 mod hosted;
 mod records;
 mod trigger;
+mod typed;
 mod watermark;
 mod window_function;
 
@@ -19,6 +20,8 @@ use crate::column::{Column, ColumnBuilder, le_i64, le_u32};
 use crate::contract::{
     BatchInput, BatchOutput, BytesColumn, FiredTimers, RecordBatch, StateDeclaration, TimeDomain, TimerChanges,
 };
+use crate::fields::Fields;
+use crate::fields::json::Members;
 use crate::host::{self, Simulated};
 use crate::instance::Guest;
 use crate::log::Level;
@@ -100,7 +103,28 @@ impl<O: Operator> Harness<O> {
     /// As [`Self::send`].
     pub fn send_all(&mut self, records: impl IntoIterator<Item = Input>) -> Result<Outcome> {
         let records: Vec<Input> = records.into_iter().collect();
-        let input = self.batch(&records);
+        if O::Reads::FIELDS.is_empty() {
+            return self.process(self.batch(&records));
+        }
+        let typed::Read { columns, kept, failed, positions } = typed::read(O::Reads::FIELDS, records);
+        let mut outcome = Outcome::default();
+        if !kept.is_empty() {
+            let mut input = self.batch(&kept);
+            input.batch.columns = columns;
+            if !O::RAW_VALUES {
+                input.batch.values = BytesColumn::absent();
+            }
+            outcome = self.process(input)?;
+            let position = |index: usize| positions.get(index).copied().unwrap_or(index);
+            outcome.emitted.iter_mut().for_each(|emitted| emitted.source = position(emitted.source));
+            outcome.failed.iter_mut().for_each(|failed| failed.record = position(failed.record));
+        }
+        outcome.failed.extend(failed);
+        outcome.failed.sort_by_key(|failed| failed.record);
+        Ok(outcome)
+    }
+
+    fn process(&mut self, input: BatchInput) -> Result<Outcome> {
         let group_keys = input.group_keys.clone();
         host::swap(&mut self.host);
         let output = self.instance.process(input);
@@ -108,7 +132,7 @@ impl<O: Operator> Harness<O> {
         let output = output.map_err(Error::batch)?;
         self.store(&group_keys, &output.changes)?;
         self.timers.change(&output.timers);
-        Ok(outcome::<O>(&output))
+        outcome::<O>(&output)
     }
 
     /// Lets event time reach `watermark_ms`, and fires the timers that are due then, in order of time, those
@@ -146,7 +170,7 @@ impl<O: Operator> Harness<O> {
             let output = output.map_err(Error::batch)?;
             self.store(&keys_of_groups, &output.changes)?;
             self.timers.change(&output.timers);
-            let outcome = outcome::<O>(&output);
+            let outcome = outcome::<O>(&output)?;
             all.emitted.extend(outcome.emitted);
             all.failed.extend(outcome.failed);
         }
@@ -298,10 +322,17 @@ impl Timers {
     }
 }
 
-fn outcome<O: Operator>(output: &BatchOutput) -> Outcome {
+fn outcome<O: Operator>(output: &BatchOutput) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for part in &output.outputs {
-        let (keys, values) = (Column::new(&part.batch.keys), Column::new(&part.batch.values));
+        let mut written = ColumnBuilder::default();
+        if !part.batch.columns.is_empty() {
+            let rows = part.batch.count as usize;
+            Members::new(O::Writes::FIELDS).write(rows, &part.batch.columns, &mut written)?;
+        }
+        let written = written.finish();
+        let values = if part.batch.columns.is_empty() { &part.batch.values } else { &written };
+        let (keys, values) = (Column::new(&part.batch.keys), Column::new(values));
         let headers = &part.batch.headers;
         let (names, header_values) = (Column::new(&headers.names), Column::new(&headers.values));
         for row in 0..part.batch.count as usize {
@@ -322,5 +353,5 @@ fn outcome<O: Operator>(output: &BatchOutput) -> Outcome {
         }
     }
     outcome.failed = failed(&output.failures.records, &output.failures.reasons);
-    outcome
+    Ok(outcome)
 }

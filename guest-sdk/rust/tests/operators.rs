@@ -175,6 +175,8 @@ fn state_that_does_not_decode_fails_the_record_that_needs_it() {
     impl Operator for Write {
         type Config = millstream_guest::NoConfig;
         type State = Other;
+        type Reads = ();
+        type Writes = ();
 
         fn configure(_: Self::Config) -> Result<Self> {
             Ok(Self)

@@ -1,6 +1,7 @@
 //! The macros of `millstream-guest`; documented there, where they are re-exported.
 
 mod duration;
+mod fields;
 mod fill;
 mod operator;
 mod part;
@@ -48,6 +49,12 @@ pub fn watermark_generator(arguments: TokenStream, item: TokenStream) -> TokenSt
 #[proc_macro_derive(State, attributes(state))]
 pub fn derive_state(item: TokenStream) -> TokenStream {
     state::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// See `millstream_guest::Fields`.
+#[proc_macro_derive(Fields, attributes(field))]
+pub fn derive_fields(item: TokenStream) -> TokenStream {
+    fields::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
 fn expand(part: &part::Part, arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,11 +1,13 @@
 //! `#[operator]`.
 
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, LitStr, Result, Token, parse_quote};
+use syn::spanned::Spanned;
+use syn::{Error, Expr, LitStr, Result, Token, Type, parse_quote};
 
+use crate::fields::with_lifetime;
 use crate::fill::Filled;
 use crate::is_name;
 
@@ -14,6 +16,9 @@ use crate::is_name;
 struct Options {
     outputs: Vec<LitStr>,
     schema: Option<Expr>,
+    reads: Option<Type>,
+    writes: Option<Type>,
+    raw_values: Option<Span>,
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -44,6 +49,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             )
         });
     }
+    add_fields(&mut item, &options, by_batch)?;
     item.add_configure("an operator")?;
     let export = if by_batch { quote!(export_batch) } else { quote!(export_operator) };
     Ok(item.exported(&export))
@@ -74,13 +80,53 @@ fn options(arguments: TokenStream) -> Result<Options> {
             }
         } else if meta.path.is_ident("schema") {
             options.schema = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("reads") {
+            options.reads = Some(declared(meta.value()?.parse()?));
+        } else if meta.path.is_ident("writes") {
+            options.writes = Some(declared(meta.value()?.parse()?));
+        } else if meta.path.is_ident("raw_values") {
+            options.raw_values = Some(meta.path.span());
         } else {
-            return Err(meta.error("expected `outputs(..)` or `schema = ..`"));
+            return Err(
+                meta.error("expected `outputs(..)`, `reads = ..`, `writes = ..`, `raw_values` or `schema = ..`")
+            );
         }
         Ok(())
     });
     parser.parse2(arguments)?;
     Ok(options)
+}
+
+/// Says which fields the operator reads and writes.
+fn add_fields(item: &mut Filled, options: &Options, by_batch: bool) -> Result<()> {
+    if let (Some(span), None) = (options.raw_values, &options.reads) {
+        return Err(Error::new(span, "`raw_values` is for operators with `reads`; the others get values anyway"));
+    }
+    if options.raw_values.is_some() {
+        item.add(parse_quote!(
+            const RAW_VALUES: bool = true;
+        ));
+    }
+    for (fields, name) in [(&options.reads, "Reads"), (&options.writes, "Writes")] {
+        let name = Ident::new(name, Span::call_site());
+        if !by_batch {
+            let fields = fields.clone().unwrap_or_else(|| parse_quote!(()));
+            item.add_missing(&name.to_string(), || parse_quote!(type #name = #fields;));
+        } else if let Some(fields) = fields {
+            let name = Ident::new(&name.to_string().to_uppercase(), Span::call_site());
+            item.add(parse_quote! {
+                const #name: &'static [::millstream_guest::fields::FieldSpec] =
+                    <#fields as ::millstream_guest::Fields>::FIELDS;
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A type as it is declared: whatever it borrows, it borrows for good.
+fn declared(kind: Type) -> Type {
+    let tokens = with_lifetime(kind.to_token_stream(), "_", "static");
+    syn::parse2(tokens).unwrap_or(kind)
 }
 
 /// Refuses `emit_to("name", ..)` where the name is a literal that is not declared.

@@ -2,8 +2,8 @@
 
 mod commands;
 
-use millstream_guest::prelude::*;
 use millstream_guest::TimeDomain;
+use millstream_guest::prelude::*;
 use serde_json::Value as Json;
 
 #[derive(Deserialize)]
