@@ -8,7 +8,7 @@ use serde_json::Value;
 ///
 /// - text or an integer: its UTF-8;
 /// - `{ base64: /w== }`: what YAML cannot hold;
-/// - `{ repeat: x, times: 1048576, tail: end }`: a text so often, and perhaps another at the end.
+/// - `{ head: begin, repeat: x, times: 1048576, tail: end }`: a text so often, perhaps with others around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bytes(pub Vec<u8>);
 
@@ -19,6 +19,8 @@ enum Special {
         base64: String,
     },
     Repeat {
+        #[serde(default)]
+        head: String,
         repeat: String,
         times: usize,
         #[serde(default)]
@@ -33,7 +35,9 @@ impl<'de> Deserialize<'de> for Bytes {
             Value::Number(number) if number.is_i64() => Ok(Self(number.to_string().into_bytes())),
             other => match serde_json::from_value(other) {
                 Ok(Special::Base64 { base64 }) => STANDARD.decode(base64).map(Self).map_err(Error::custom),
-                Ok(Special::Repeat { repeat, times, tail }) => Ok(Self((repeat.repeat(times) + &tail).into_bytes())),
+                Ok(Special::Repeat { head, repeat, times, tail }) => {
+                    Ok(Self((head + &repeat.repeat(times) + &tail).into_bytes()))
+                }
                 Err(_) => Err(Error::custom(
                     "expected bytes: a text, an integer, { base64: /w== } or { repeat: x, times: 100 }",
                 )),
