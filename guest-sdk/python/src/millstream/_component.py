@@ -6,12 +6,11 @@ Each class answers for an interface of the contract; componentize-py finds them 
 
 import gc
 import logging
-import random
 import sys
 from typing import Any, Callable, List, Optional
 
-from . import _host, _load, log
-from ._failure import BatchError, Failure, ProgramError, reason
+from . import _load, _seeded, log
+from ._failure import ProgramError, reason
 from ._part import Part
 
 try:
@@ -24,17 +23,19 @@ except ImportError:
             super().__init__(value)
             self.value = value
 
+# Before a program imports any of its functions.
+_seeded.install()
+
 _program: Optional[Part[Any]] = None
-_random = False
 
 # Garbage of cycles is collected between batches, and the standard library is not looked through for it.
 _GARBAGE = 100_000
 
 
-def install(program: Part[Any], uses_random: bool) -> None:
+def install(program: Part[Any]) -> None:
     """From now on the component is this program."""
-    global _program, _random
-    _program, _random = program, uses_random
+    global _program
+    _program = program
     logging.getLogger().handlers[:] = [log.Handler()]
     logging.getLogger().setLevel(logging.DEBUG)
     gc.collect()
@@ -55,18 +56,15 @@ def _call(call: Callable[..., Any], *arguments: Any) -> Any:
     log.forget_levels()
     try:
         return call(*arguments)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or type(error) is RuntimeError and _program is None:
-            raise
-        raise Err(reason(error)) from None
+    except MemoryError:
+        # What is left would do for nothing more: the host starts a fresh instance.
+        raise
     except Exception as error:
         raise Err(reason(error)) from None
 
 
 def _batch(call: Callable[..., Any], *arguments: Any) -> Any:
-    if _random and _host.is_component:
-        # The same again for a batch that is replayed, whatever the instance did before.
-        random.seed(_host.random_u64())
+    _seeded.begin()
     made = _call(call, *arguments)
     if gc.get_count()[0] > _GARBAGE:
         gc.collect()
@@ -81,7 +79,7 @@ class Loader:
             program = _load.load({file.path: file.content for file in files}, main)
         except ProgramError as error:
             raise Err(str(error)) from None
-        install(program, any(b"random" in file.content for file in files))
+        install(program)
         return program.world
 
 
@@ -193,10 +191,9 @@ class Watermarks:
 def built_in(module: str) -> None:
     """Takes the program of a module that is built into the component."""
     program = _load.program_of(sys.modules[module] if module in sys.modules else __import__(module), f"module `{module}`")
-    install(program, uses_random=True)
+    install(program)
 
 
 __all__ = [
-    "Aggregation", "Assignment", "BatchError", "Failure", "Firing", "Loader", "Processor", "Watermarks",
-    "WindowFunction", "built_in", "install",
+    "Aggregation", "Assignment", "Firing", "Loader", "Processor", "Watermarks", "WindowFunction", "built_in",
 ]

@@ -68,7 +68,9 @@ def load(files: Dict[str, bytes], main: str) -> Part[Any]:
     if main not in files:
         raise ProgramError(f"there is no file `{main}`: there are {', '.join(sorted(files)) or 'none'}")
     sys.meta_path.insert(0, SourceFinder(files))
-    name = main.removesuffix(".py").replace("/", ".").removeprefix("src.") if sys.version_info >= (3, 9) else main
+    name = main.removesuffix(".py").replace("/", ".").removeprefix("src.")
+    # `operator.py` must not stand for the module of the standard library, nor another such file for its.
+    name = "__program__" if name in sys.modules else name
     module = types.ModuleType(name)
     # A file beside it that imports it is given this one.
     sys.modules[name] = module

@@ -1,6 +1,6 @@
 """What a program sees of the record in hand."""
 
-from typing import Any, List, Optional, Tuple, Type, TypeVar, Union, overload
+from typing import Any, List, Optional, Tuple, Type, TypeVar, overload
 
 from . import _columns, _host, _json
 from ._contract import NO_TIME
@@ -8,7 +8,8 @@ from ._convert import Mismatch, convert
 from ._failure import Failure
 
 T = TypeVar("T")
-Header = Tuple[str, Optional[bytes]]
+HeaderValue = Optional[bytes]
+Header = Tuple[str, HeaderValue]
 
 TOMBSTONE_REASON = "this record has no value: it is a tombstone"
 
@@ -118,7 +119,7 @@ class Message:
             self._headers = _read_headers(self._batch)
         return self._headers[self.row] if self._headers else []
 
-    def header(self, name: str) -> Optional[Union[bytes, None]]:
+    def header(self, name: str) -> HeaderValue:
         """The value of the last header of this name. Of a repeated header the last one counts, as in Kafka."""
         found = None
         for header, value in self.headers:

@@ -108,9 +108,9 @@ class Operator(Part[C]):
         if "columns" in self._functions:
             self._rows = batch_call(self._functions["columns"])
         else:
-            self._rows = record_call(self._functions["process"])
+            self._rows = record_call(self._functions["process"], self._writes)
         if "on_timer" in self._functions:
-            self._timer_rows = timer_call(self._functions["on_timer"])
+            self._timer_rows = timer_call(self._functions["on_timer"], self._writes)
             self._ctx._has_timers = True
 
     def _describe(self) -> Description:
@@ -160,7 +160,7 @@ class Operator(Part[C]):
         groups: Any = ()
         if self._states:
             if input.groups:
-                groups = memoryview(input.groups).cast("I")
+                groups = _columns.u32s(input.groups)
                 ctx.group_keys = _columns.read(input.group_keys)
             else:
                 groups, ctx.group_keys = group_records(_columns.read(batch.keys))

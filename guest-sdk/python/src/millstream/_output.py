@@ -17,8 +17,6 @@ from ._typed import refuse, typed_column
 if TYPE_CHECKING:
     from ._context import Context
 
-_NUMBERS = {ColumnType.INT64: "q", ColumnType.FLOAT64: "d"}
-
 
 class OutputBuilder:
     """Records of one output."""
@@ -28,8 +26,7 @@ class OutputBuilder:
         self._index = index
         self._writes = writes
         self._specs: List[Spec] = specs(writes) if writes else []
-        #: Appends a record of the declared class to the columns.
-        self._push_row = _row_writer(writes, self._specs) if writes else None
+        self._bind = _row_writer(self._specs) if writes else None
         self.begin()
 
     def begin(self) -> None:
@@ -38,8 +35,10 @@ class OutputBuilder:
         self.whole: Optional[OutputBatch] = None
         self.sources: List[int] = []
         self._values: List[Any] = []
-        self._columns: List[Any] = [array(_NUMBERS[s.kind]) if s.kind in _NUMBERS and not s.optional else [] for s in self._specs]
+        self._columns: List[List[Any]] = [[] for _ in self._specs]
         self._as_columns = bool(self._specs)
+        #: Appends a record of the declared class.
+        self.push_row: Any = self._bind(self._columns, self.sources, self._ctx) if self._bind else None
         self._keys: Dict[int, Any] = {}
         self._times: Dict[int, int] = {}
         self._headers: Dict[int, Tuple[List[Tuple[bytes, Optional[bytes]]], bool]] = {}
@@ -49,8 +48,7 @@ class OutputBuilder:
         kind = type(value)
         if self._as_columns:
             if kind is self._writes:
-                self._push_row(self._columns, value)  # type: ignore[misc]
-                self.sources.append(self._ctx.row)
+                self.push_row(value)
                 return
             self._leave_columns()
         if kind is str or kind is bytes or value is SAME:
@@ -104,6 +102,7 @@ class OutputBuilder:
     def _leave_columns(self) -> None:
         """A record that is not of the declared class: from here on all are written as JSON."""
         self._as_columns = False
+        self.push_row = self.push
         for row in zip(*self._columns):
             into: Dict[str, Any] = {}
             for spec, value in zip(self._specs, row):
@@ -168,22 +167,26 @@ def _header(value: Any) -> Optional[bytes]:
     return None if value is None else value.encode() if isinstance(value, str) else bytes(memoryview(value))
 
 
-def _row_writer(kind: Type[Any], fields: List[Spec]) -> Any:
-    """A function that appends a record's fields to columns, written for the fields that are declared."""
+def _row_writer(fields: List[Spec]) -> Any:
+    """Makes a function that appends a record's fields to columns, written for the fields that are declared."""
     made: Dict[str, Any] = {"refuse": refuse, "specs": fields}
-    lines = ["def push(columns, record):"]
+    lines = ["def bind(columns, sources, ctx):"]
+    lines += [f"    c{at} = columns[{at}].append" for at in range(len(fields))]
+    lines += ["    source = sources.append", "    def push(record):"]
     checks = {ColumnType.UTF8: "str", ColumnType.BOOLEAN: "bool", ColumnType.FLOAT64: "float", ColumnType.INT64: "int"}
     for at, spec in enumerate(fields):
-        lines.append(f"    v{at} = record.{spec.name}")
+        lines.append(f"        v{at} = record.{spec.name}")
         accepted = f"type(v{at}) is {checks[spec.kind]}" if spec.kind in checks else "False"
         if spec.kind is ColumnType.INT64:
             accepted += f" and -0x8000000000000000 <= v{at} <= 0x7fffffffffffffff"
+        if spec.kind is ColumnType.FLOAT64:
+            # Neither NaN nor infinite, of which JSON has no form.
+            accepted += f" and v{at} - v{at} == 0.0"
         if spec.optional:
             accepted = f"v{at} is None or {accepted}"
-        lines.append(f"    if not ({accepted}): v{at} = refuse(specs[{at}], v{at})")
+        lines.append(f"        if not ({accepted}): v{at} = refuse(specs[{at}], v{at})")
     # Nothing is appended before every field is as it should be.
-    names = ", ".join(f"c{at}" for at in range(len(fields)))
-    lines.append(f"    {names}, = columns")
-    lines += [f"    c{at}.append(v{at})" for at in range(len(fields))]
+    lines += [f"        c{at}(v{at})" for at in range(len(fields))]
+    lines += ["        source(ctx.row)", "    return push"]
     exec(compile("\n".join(lines), "<millstream writes>", "exec"), made)
-    return made["push"]
+    return made["bind"]

@@ -14,6 +14,7 @@ from ._typed import read_typed
 
 _LOOP = """\
 def run(operator, ctx, batch, groups, fail, *columns):
+    main = operator._builders[0]
     {unpack}for ctx.row, ctx.group{variables} in zip(range(batch.count), groups{columns}):
         try:
             {call}
@@ -44,7 +45,7 @@ def input_type(function: Callable[..., Any]) -> Any:
     return Message if kind is None else kind
 
 
-def record_call(function: Callable[..., Any]) -> RowCall:
+def record_call(function: Callable[..., Any], writes: Any) -> RowCall:
     """The loop for a function of single records."""
     kind = input_type(function)
     made: Dict[str, Any] = {}
@@ -55,7 +56,7 @@ def record_call(function: Callable[..., Any]) -> RowCall:
         argument = construct(kind, names, made)
     else:
         argument = _argument(kind, function)
-    return RowCall(_loop(function, argument, made, len(reads)), reads)
+    return RowCall(_loop(function, argument, made, len(reads), writes), reads)
 
 
 def _argument(kind: Any, function: Callable[..., Any]) -> str:
@@ -75,9 +76,9 @@ def _argument(kind: Any, function: Callable[..., Any]) -> str:
     )
 
 
-def timer_call(function: Callable[..., Any]) -> RowCall:
+def timer_call(function: Callable[..., Any], writes: Any) -> RowCall:
     """The loop for a function of timers."""
-    inner = _loop(function, "timer", {}, 0)
+    inner = _loop(function, "timer", {}, 0, writes)
 
     def run(operator: Any, ctx: Context, batch: Any, groups: Any, fail: Any, names: Any, domain: Any) -> None:
         inner.__globals__["timer"] = Timer(ctx, names, domain)
@@ -86,12 +87,16 @@ def timer_call(function: Callable[..., Any]) -> RowCall:
     return RowCall(run, [])
 
 
-def _loop(function: Callable[..., Any], argument: str, made: Dict[str, Any], columns: int) -> Any:
+def _loop(function: Callable[..., Any], argument: str, made: Dict[str, Any], columns: int, writes: Any) -> Any:
     call = f"call({argument}{', ctx' if len(parameters(function)) > 1 else ''})"
     if inspect.isgeneratorfunction(function):
         call = f"for result in {call}: ctx.emit(result)"
     else:
-        call = f"result = {call}\n            if result is not None: ctx.emit(result)"
+        call = f"result = {call}\n            "
+        if writes is not None:
+            # What nearly every record does, without the detour.
+            call += "if type(result) is writes: main.push_row(result)\n            el"
+        call += "if result is not None: ctx.emit(result)"
     names = [f"v{at}" for at in range(columns)]
     source = _LOOP.format(
         unpack=f"{', '.join('c' + name for name in names)}, = columns\n    " if names else "",
@@ -99,7 +104,7 @@ def _loop(function: Callable[..., Any], argument: str, made: Dict[str, Any], col
         columns="".join(f", c{name}" for name in names),
         call=call,
     )
-    made.update(call=function, zip=zip, range=range)
+    made.update(call=function, writes=writes)
     exec(compile(source, "<millstream loop>", "exec"), made)
     return made["run"]
 

@@ -1,6 +1,7 @@
 """Typed columns: the fields that the host reads from the records and writes into them."""
 
 from array import array
+from math import isfinite
 from typing import Any, List, Optional, Sequence
 
 from . import _columns, _json
@@ -70,7 +71,8 @@ def refuse(spec: Spec, value: Any) -> Any:
         else:
             return _json.dumps(value).encode()
     elif kind is ColumnType.FLOAT64 and isinstance(value, (int, float)):
-        return float(value)
+        if isfinite(value):
+            return float(value)
     elif kind is ColumnType.INT64 and isinstance(value, int) and -(2**63) <= value < 2**63:
         return int(value)
     elif kind is ColumnType.UTF8 and isinstance(value, str):

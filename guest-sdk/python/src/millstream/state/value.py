@@ -39,6 +39,10 @@ class Value(State[T]):
         self._stored: List[Any] = []
         self._lent: Set[int] = set()
         self._lent_row = -1
+        #: All numbers of the batch are decoded.
+        self._decoded = False
+        #: What a program of whole columns has stored.
+        self._whole: "Optional[array[Any]]" = None
         if self._mutable:
             self.get = self._get_mutable  # type: ignore[method-assign]
         kind = getattr(self._codec, "kind", None)
@@ -77,12 +81,21 @@ class Value(State[T]):
 
     def load(self, default: D) -> List[Union[T, D]]:
         """The values of all keys of the batch, in the order of `batch.group_keys`: for whole columns."""
+        if self._decoded:
+            return [default if value is None else value for value in self._values]
         return [default if value is None else value for value in (self._read(at) for at in range(len(self._values)))]
 
     def store(self, values: "List[T]") -> None:
         """Sets the values of all keys of the batch: for whole columns."""
         if len(values) != len(self._values):
             raise ValueError(f"state `{self.name}`: {len(values)} values for {len(self._values)} keys")
+        if self._codec.array and self._prefetch and None not in values:
+            try:
+                self._whole = array(self._codec.array, values)
+            except (TypeError, OverflowError) as error:
+                raise TypeError(f"state `{self.name}`: {error}") from None
+            self._values = self._whole.tolist()
+            return
         for group, value in enumerate(values):
             self._replace(None if value is None else self._check(value), group)
 
@@ -135,11 +148,14 @@ class Value(State[T]):
         self._log.clear()
         self._lent.clear()
         self._lent_row = -1
-        if column is None:
+        self._whole = None
+        numbers = _numbers(column, self._codec.array) if column is not None and self._codec.array else None
+        self._decoded = numbers is not None
+        if numbers is not None:
+            self._values = numbers
+        elif column is None:
             self._values = [_UNREAD] * count
             self._stored = [_UNREAD] * count
-        elif self._codec.array and _numbers(column, self._codec.array) is not None:
-            self._values = _numbers(column, self._codec.array) or []
         else:
             self._stored = _columns.read(column)
             self._values = [_UNREAD] * count
@@ -154,6 +170,8 @@ class Value(State[T]):
                 self._values[group] = _UNREAD
 
     def _finish(self) -> Any:
+        if self._whole is not None:
+            return _columns.pack_u32s(range(len(self._whole))), _number_column(self._whole)
         if not self._log:
             return None
         groups = sorted({change[1] for change in self._log})
@@ -171,10 +189,14 @@ class Value(State[T]):
 
     def _column(self, values: List[Any]) -> Any:
         if self._codec.array and None not in values:
-            data = array(self._codec.array, values).tobytes()
-            return _columns.BytesColumn(_columns.pack_u32s(range(0, len(data) + 8, 8)), data)
+            return _number_column(array(self._codec.array, values))
         encode = self._codec.encode
         return _columns.write([None if value is None else encode(value) for value in values])
+
+
+def _number_column(numbers: "array[Any]") -> Any:
+    data = numbers.tobytes()
+    return _columns.BytesColumn(_columns.pack_u32s(range(0, len(data) + 8, 8)), data)
 
 
 def _numbers(column: Any, format: str) -> Optional[List[Any]]:
