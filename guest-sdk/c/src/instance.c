@@ -61,8 +61,12 @@ static bool is_empty_config(ms_bytes config) {
 /* Calls a `configure`. Returns the reason of a refusal, or none. */
 static ms_bytes configure_by(ms_status (*configure)(ms_context *, ms_bytes), ms_bytes config) {
     ms_context ctx = {.group = NO_GROUP};
+    if (!configure && is_empty_config(config)) return MS_NONE;
     if (!configure) {
-        return is_empty_config(config) ? MS_NONE : MS_TEXT("the configuration is refused: this one takes none");
+        ms_json_items items = ms_json_object(&ctx, config);
+        bool has_field = ms_json_next(&ctx, &items);
+        ms_bytes field = has_field ? items.name : MS_TEXT("");
+        return ms_format(&ctx, "the configuration is refused: none is taken, and there is `%.*s`", MS_ARGS(field));
     }
     if (is_empty_config(config)) config = MS_TEXT("{}");
     if (configure(&ctx, config) != MS_OK && !ctx.has_failed) ms_fail(&ctx, "the configuration is refused without a reason");

@@ -180,7 +180,8 @@ ms_bytes ms_json_text(ms_context *ctx, ms_bytes json) {
     const uint8_t *at = json.data + 1, *end = json.data + json.size - 1;
     if (!memchr(at, '\\', (size_t)(end - at))) return (ms_bytes){at, (uint32_t)(end - at)};
     uint8_t *text = arena_take(json.size), *into = text;
-    while (at < end) {
+    bool is_whole = true;
+    while (at < end && is_whole) {
         if (*at != '\\') {
             *into++ = *at++;
             continue;
@@ -194,16 +195,16 @@ ms_bytes ms_json_text(ms_context *ctx, ms_bytes json) {
         }
         uint32_t point = json_unit(at);
         at += 4;
-        if (point >= 0xdc00 && point <= 0xdfff) break;
-        if (point >= 0xd800 && point <= 0xdbff) {
+        if (point >= 0xd800 && point <= 0xdfff) {
             uint32_t low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? json_unit(at + 2) : 0;
-            if (low < 0xdc00 || low > 0xdfff) break;
+            is_whole = point <= 0xdbff && low >= 0xdc00 && low <= 0xdfff;
+            if (!is_whole) break;
             point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
             at += 6;
         }
         into = json_utf8(into, point);
     }
-    if (at < end) json_fail(ctx, "a pair of surrogates", json.data, at);
+    if (!is_whole) json_fail(ctx, "a pair of surrogates", json.data, at);
     return (ms_bytes){text, (uint32_t)(into - text)};
 }
 

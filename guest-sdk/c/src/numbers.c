@@ -24,7 +24,8 @@ static uint32_t write_int64(uint8_t *into, int64_t value) {
 /* The shortest digits of a positive number that read back the same, and where the point is: 0.DIGITS * 10^point. */
 static int shortest_digits(double value, char digits[20], int *count) {
     char text[40];
-    for (int precision = 15;; precision++) {
+    /* The smallest numbers have fewer digits than 15. */
+    for (int precision = value < 2.3e-308 ? 1 : 15;; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision - 1, value);
         if (precision == 17 || strtod(text, NULL) == value) break;
     }
