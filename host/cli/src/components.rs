@@ -39,6 +39,19 @@ impl WasmLoader {
         Self { engine, limits, interpreters }
     }
 
+    /// Compiles a component, or makes one of a packed script and its interpreter.
+    ///
+    /// # Errors
+    /// Everything that speaks against it.
+    pub(crate) fn component(&self, bytes: &[u8]) -> Result<Component, Refusal> {
+        let plugin = if Script::is_packed(bytes) {
+            self.engine.load(&self.with_interpreter(bytes)?)
+        } else {
+            self.engine.load(bytes)
+        };
+        Ok(Component { plugin: plugin.map_err(reasons)?, limits: self.limits.clone() })
+    }
+
     /// A packed script with the interpreter that runs it, which is taken into the engine if it is installed.
     fn with_interpreter(&self, packed: &[u8]) -> Result<Vec<u8>, Refusal> {
         let refused = |error: ScriptError| Refusal(vec![format!("it is no program: {error}")]);
@@ -64,12 +77,7 @@ fn reasons(refused: Refused) -> Refusal {
 
 impl PluginLoader for WasmLoader {
     fn load(&self, bytes: &[u8]) -> Result<Arc<dyn LoadedPlugin>, Refusal> {
-        let plugin = if Script::is_packed(bytes) {
-            self.engine.load(&self.with_interpreter(bytes)?)
-        } else {
-            self.engine.load(bytes)
-        };
-        Ok(Arc::new(Component { plugin: plugin.map_err(reasons)?, limits: self.limits.clone() }))
+        Ok(Arc::new(self.component(bytes)?))
     }
 
     fn installed(&self, language: Language) -> Result<Interpreter, Refusal> {
@@ -86,6 +94,7 @@ impl PluginLoader for WasmLoader {
 }
 
 /// A component and what its instances may use.
+#[derive(Clone)]
 pub(crate) struct Component {
     pub(crate) plugin: Plugin,
     pub(crate) limits: Limits,

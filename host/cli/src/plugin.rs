@@ -1,10 +1,13 @@
 //! `millstream plugin`: building operators and managing them on a server.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
-use millstream_api::describe_operator;
+use millstream_api::describe_plugin;
+use millstream_script::Script;
 use millstream_types::OperatorRef;
 use millstream_wasm::{EngineConfig, Limits, WasmHost};
 use serde_json::{Value, json};
@@ -21,10 +24,12 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Builds an operator project and checks the component.
-    #[command(
-        after_help = "Examples:\n  millstream plugin build operators/score\n  millstream plugin build . --to score.wasm"
-    )]
+    /// Builds an operator project and checks what comes of it.
+    #[command(after_help = "\
+Examples:
+  millstream plugin build operators/score
+  millstream plugin build . --to score.wasm
+  millstream plugin build . --watch --push --swap fraud/score")]
     Build {
         /// The project's directory.
         #[arg(default_value = ".")]
@@ -32,6 +37,20 @@ pub(crate) enum PluginCommand {
         /// Also copy the component here.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+        /// Build again whenever a source file is saved.
+        #[arg(long)]
+        watch: bool,
+        /// Register each build on a server, under a version of its own: 0.1.0-dev.TIME.
+        #[arg(long, requires = "watch")]
+        push: bool,
+        /// Swap each build into a running pipeline; PIPELINE/ may be left out where only one has such a step.
+        #[arg(long, requires = "push", value_name = "[PIPELINE/]STEP")]
+        swap: Option<String>,
+        /// Register under this name and version instead of the project's own.
+        #[arg(long = "as", requires = "push", value_name = "NAME@VERSION")]
+        operator: Option<OperatorRef>,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Registers a component on a server; a project is built first.
     #[command(after_help = "\
@@ -76,7 +95,11 @@ Examples:
 
 pub(crate) fn run(command: PluginCommand, output: Output) -> Result<()> {
     match command {
-        PluginCommand::Build { directory, to } => build(&directory, to.as_deref(), output),
+        PluginCommand::Build { directory, to, watch: false, .. } => build(&directory, to.as_deref(), output),
+        PluginCommand::Build { directory, to, push, swap, operator, server, .. } => {
+            let server = if push { Some(Client::new(&server.url)?) } else { None };
+            watch::Watch { directory, to, server, swap, operator }.run(&loader()?, output)
+        }
         PluginCommand::Push { path, operator, server } => push(&Client::new(&server.url)?, &path, operator, output),
         PluginCommand::List { server } => list(&Client::new(&server.url)?, output),
         PluginCommand::Inspect { plugin, server } => inspect(&plugin, &server, output),
@@ -115,7 +138,7 @@ fn build(directory: &Path, to: Option<&Path>, output: Output) -> Result<()> {
     }
     let path = to.unwrap_or(&project.built.path);
     let (identity, imports) = (&project.identity, plugin.imports());
-    let description = describe_operator(plugin.description(), &imports);
+    let description = describe_plugin(&*plugin);
     if output == Output::Json {
         return output::json(&json!({
             "path": path, "name": identity.name, "version": identity.version, "language": project.language,
@@ -185,9 +208,10 @@ fn push(client: &Client, path: &Path, operator: Option<OperatorRef>, output: Out
     done(output, plugin, &text)
 }
 
-/// Registers a component and tells whether it is new.
+/// Registers a component or a packed script, and tells whether it is new.
 pub(crate) fn upload(client: &Client, operator: &OperatorRef, bytes: &[u8]) -> Result<(bool, Value)> {
-    client.put(&path_of(operator), "application/wasm", bytes)
+    let media_type = if Script::is_packed(bytes) { "application/x-tar" } else { "application/wasm" };
+    client.put(&path_of(operator), media_type, bytes)
 }
 
 fn list(client: &Client, output: Output) -> Result<()> {
@@ -224,7 +248,7 @@ fn inspect(plugin: &str, server: &ServerArgs, output: Output) -> Result<()> {
             let loaded = components::load(&loader()?, &bytes, plugin)?;
             json!({
                 "path": file, "digest": loaded.digest(), "size_bytes": bytes.len(), "world": loaded.world(),
-                "description": describe_operator(loaded.description(), &loaded.imports()),
+                "description": describe_plugin(&*loaded),
             })
         }
     };

@@ -8,6 +8,7 @@ mod pipelines;
 mod plugins;
 mod restart;
 mod savepoints;
+mod scripts;
 mod swap;
 
 use std::{
