@@ -333,7 +333,8 @@ impl GroupConsumer {
         self.consumer.assignment_lost()
     }
 
-    fn is_incremental(&self) -> bool {
+    /// Whether a rebalance takes only what moves.
+    pub(crate) fn is_incremental(&self) -> bool {
         matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
     }
 

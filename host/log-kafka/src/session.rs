@@ -266,6 +266,10 @@ impl LogSession for KafkaSession {
         self.group.release(partitions)
     }
 
+    fn takes_all_back(&self) -> bool {
+        !self.group.is_incremental()
+    }
+
     fn append(&mut self, topic: &Arc<str>, routing: Routing, batch: &RecordBatch) -> Result<(), LogError> {
         self.alive()?;
         // A missing topic is found before a transaction is begun for it.

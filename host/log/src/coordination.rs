@@ -73,6 +73,7 @@ pub enum Refused {
 pub struct GroupCoordinator {
     groups: BTreeMap<Arc<str>, Group>,
     last_epoch: u64,
+    eager: bool,
 }
 
 #[derive(Debug, Default)]
@@ -80,11 +81,15 @@ struct Group {
     members: BTreeMap<Arc<str>, MemberState>,
     targets: BTreeMap<TopicPartition, Arc<str>>,
     owners: BTreeMap<TopicPartition, Owner>,
+    /// How often the partitions were shared out.
+    generation: u64,
 }
 
 #[derive(Debug)]
 struct MemberState {
     member_epoch: u64,
+    /// The generation that it has joined, in an eager group.
+    joined: u64,
     topics: BTreeMap<Arc<str>, u32>,
     committing: bool,
     lost: BTreeSet<TopicPartition>,
@@ -98,6 +103,12 @@ struct Owner {
 }
 
 impl GroupCoordinator {
+    /// One that takes everything back from every member, before it gives out anything, whenever somebody comes or goes, as
+    /// Kafka's eager protocol does.
+    pub fn eager() -> Self {
+        Self { eager: true, ..Self::default() }
+    }
+
     /// Adds a session, fencing one of the same name, and shares the partitions out anew. `topics`: each
     /// with its number of partitions.
     ///
@@ -121,6 +132,7 @@ impl GroupCoordinator {
             Arc::clone(&worker),
             MemberState {
                 member_epoch: self.last_epoch,
+                joined: 0,
                 topics: topics.into_iter().collect(),
                 committing: false,
                 lost: BTreeSet::new(),
@@ -168,6 +180,7 @@ impl GroupCoordinator {
     /// # Errors
     /// [`Refused::Fenced`].
     pub fn next_event(&mut self, member: &Member) -> Result<Option<GroupEvent>, Refused> {
+        let eager = self.eager;
         let (group, worker) = self.member(member)?;
         if let Some(state) = group.members.get_mut(&worker)
             && !state.lost.is_empty()
@@ -175,15 +188,20 @@ impl GroupCoordinator {
             let told = std::mem::replace(&mut state.told_lost, true);
             return Ok((!told).then(|| GroupEvent::Lost(state.lost.iter().cloned().collect())));
         }
+        let is_behind = eager && group.members.get(&worker).is_some_and(|state| state.joined < group.generation);
         let mut revoked = Vec::new();
         for (partition, owner) in &mut group.owners {
-            if owner.worker == worker && !owner.asked_back && group.targets.get(partition) != Some(&worker) {
+            let goes = is_behind || group.targets.get(partition) != Some(&worker);
+            if owner.worker == worker && !owner.asked_back && goes {
                 owner.asked_back = true;
                 revoked.push(partition.clone());
             }
         }
         if !revoked.is_empty() {
             return Ok(Some(GroupEvent::Revoked(revoked)));
+        }
+        if eager && !group.has_joined(&worker) {
+            return Ok(None);
         }
         let assigned: Vec<_> = group
             .targets
@@ -294,6 +312,17 @@ impl Group {
             }
         }
         self.targets = targets;
+        self.generation += 1;
+    }
+
+    /// In an eager group: a member that has given everything back joins the generation; whether all have.
+    fn has_joined(&mut self, worker: &Arc<str>) -> bool {
+        if !self.owners.values().any(|owner| owner.worker == *worker && owner.asked_back)
+            && let Some(state) = self.members.get_mut(worker)
+        {
+            state.joined = self.generation;
+        }
+        self.members.values().all(|state| state.joined == self.generation || !state.lost.is_empty())
     }
 }
 

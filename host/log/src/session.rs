@@ -149,6 +149,12 @@ pub trait LogSession: Send {
     /// When the log cannot be reached.
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
 
+    /// Whether the group takes every partition from every member at each rebalance, also those that come back (Kafka's eager
+    /// protocol). Known once a rebalance has come.
+    fn takes_all_back(&self) -> bool {
+        false
+    }
+
     /// Appends records to the open transaction, opening one if need be. With
     /// [`AtLeastOnce`](DeliveryGuarantee::AtLeastOnce) they leave at once.
     ///

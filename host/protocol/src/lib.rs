@@ -10,6 +10,8 @@
 //!                          '-- what only a person can mend ---------> failed ---'
 //!
 //!  task     assigned --> opening --> running --> closing --> released
+//!                           ^ same as before  '--> parked ---> released
+//!                           '---------------------------------- assigned again
 //!
 //!  commit   clean --> dirty --> preparing --> committing --> committed --> clean
 //!                                                 |-- aborted --> dropped
@@ -18,6 +20,7 @@
 //!
 //! - [`Occasion`]: what happened to a worker. [`Rules::steps`] answers with the [`Step`]s to take, in order.
 //! - [`Rules::after_step`]: what follows when a step fails, by the [`ErrorKind`] of the failure: a [`Recovery`].
+//! - [`Rules::resume`]: what becomes of a parked task that is assigned again: a [`Resume`].
 //! - [`Retries`]: when a worker that ended begins again.
 //! - [`restore_plan`]: from where a task's state is brought back; [`SnapshotPace`]: when a snapshot is due.
 //! - [`follows`]: which hosts keep a standby of a task; [`standby_plan`]: with what a standby begins.
@@ -27,6 +30,7 @@
 
 mod mutation;
 mod outcome;
+mod parking;
 mod probe;
 mod restore;
 mod retries;
@@ -37,6 +41,7 @@ mod step;
 
 pub use mutation::Mutation;
 pub use outcome::{ErrorKind, Recovery};
+pub use parking::{Resume, Standing};
 pub use probe::{Point, Probe};
 pub use restore::{RestoreError, RestoreFrom, restore_plan};
 pub use retries::Retries;

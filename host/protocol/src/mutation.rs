@@ -19,11 +19,13 @@ pub enum Mutation {
     TrustUnknownCommit,
     /// A worker that lost its partitions goes on with its tasks.
     KeepLostTasks,
+    /// A parked task is gone on with, whatever others have done with it meanwhile.
+    TrustParkedTask,
 }
 
 impl Mutation {
     /// Every mutation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CommitBeforeDeltas,
         Self::WriteBackBeforeCommit,
         Self::SkipRestore,
@@ -32,5 +34,6 @@ impl Mutation {
         Self::GoOnAfterAbort,
         Self::TrustUnknownCommit,
         Self::KeepLostTasks,
+        Self::TrustParkedTask,
     ];
 }

@@ -15,6 +15,8 @@ pub enum Occasion {
     Leaving,
     /// The group wants partitions back, which are still the worker's.
     PartitionsRevoked,
+    /// The group takes everything back from everybody, to give most of it out again as it was.
+    EverythingRevoked,
 }
 
 /// The rules. [`Rules::default`] are the sound ones.
@@ -24,8 +26,8 @@ pub struct Rules {
 }
 
 use Step::{
-    AppendDeltas, ApplyDeltas, CloseTasks, CommitLog, FinishSinks, Flush, OpenConnectors, OpenStore, PrepareSinks,
-    ReadPositions, Release, RestoreChangelog, StartReading, SwitchVersions, TakeSnapshots, WriteBack,
+    AppendDeltas, ApplyDeltas, CloseTasks, CommitLog, FinishSinks, Flush, OpenConnectors, OpenStore, ParkTasks,
+    PrepareSinks, ReadPositions, Release, RestoreChangelog, StartReading, SwitchVersions, TakeSnapshots, WriteBack,
 };
 
 /// A commit. What sinks prepared is described in the state, so that it goes with the deltas; nothing counts
@@ -58,7 +60,21 @@ impl Rules {
                 Some(Mutation::ReleaseWithoutCommit) => vec![CloseTasks, Release],
                 _ => [&self.commit()[..], &[Flush, CloseTasks, Release]].concat(),
             },
+            Occasion::EverythingRevoked => self.give_everything_back(),
         }
+    }
+
+    /// As where partitions move, but whoever gets a task back finds it as it left it.
+    fn give_everything_back(self) -> Vec<Step> {
+        match self.mutation {
+            Some(Mutation::ReleaseBeforeCommit) => [&[Release][..], &self.commit(), &[ParkTasks]].concat(),
+            Some(Mutation::ReleaseWithoutCommit) => vec![CloseTasks, Release],
+            _ => [&self.commit()[..], &[ParkTasks, Release]].concat(),
+        }
+    }
+
+    pub(crate) fn mutation(self) -> Option<Mutation> {
+        self.mutation
     }
 
     fn commit(self) -> Vec<Step> {
@@ -110,17 +126,25 @@ fn after(kind: ErrorKind) -> Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Standing;
 
     fn place(steps: &[Step], step: Step) -> usize {
         steps.iter().position(|at| *at == step).expect("the step is taken")
     }
 
-    const OCCASIONS: [Occasion; 5] =
-        [Occasion::TaskAssigned, Occasion::CommitDue, Occasion::Idle, Occasion::Leaving, Occasion::PartitionsRevoked];
+    const OCCASIONS: [Occasion; 6] = [
+        Occasion::TaskAssigned,
+        Occasion::CommitDue,
+        Occasion::Idle,
+        Occasion::Leaving,
+        Occasion::PartitionsRevoked,
+        Occasion::EverythingRevoked,
+    ];
 
     #[test]
     fn nothing_counts_or_shows_before_the_log_has_committed() {
-        for occasion in [Occasion::CommitDue, Occasion::Leaving, Occasion::PartitionsRevoked] {
+        let giving_back = [Occasion::PartitionsRevoked, Occasion::EverythingRevoked];
+        for occasion in [Occasion::CommitDue, Occasion::Leaving].into_iter().chain(giving_back) {
             let steps = Rules::default().steps(occasion);
             let committed = place(&steps, CommitLog);
             assert!(place(&steps, PrepareSinks) < place(&steps, AppendDeltas), "{occasion:?}");
@@ -132,8 +156,9 @@ mod tests {
 
     #[test]
     fn partitions_are_given_back_when_everything_else_is_done() {
-        let steps = Rules::default().steps(Occasion::PartitionsRevoked);
-        assert_eq!(steps.last(), Some(&Release));
+        for occasion in [Occasion::PartitionsRevoked, Occasion::EverythingRevoked] {
+            assert_eq!(Rules::default().steps(occasion).last(), Some(&Release), "{occasion:?}");
+        }
     }
 
     #[test]
@@ -154,7 +179,8 @@ mod tests {
         let decisions = |rules: Rules| {
             let steps = OCCASIONS.map(|occasion| rules.steps(occasion));
             let kinds = [ErrorKind::Aborted, ErrorKind::Unknown].map(|kind| rules.after_step(kind));
-            (steps, kinds, rules.after_loss())
+            let moved = Standing { positions: Vec::new(), changelog: Some(1) };
+            (steps, kinds, rules.after_loss(), rules.resume(&Standing::default(), &moved))
         };
         for mutation in Mutation::ALL {
             assert_ne!(decisions(Rules::mutated(mutation)), decisions(Rules::default()), "{mutation:?}");

@@ -3,7 +3,7 @@
 /// One step. A worker may die before and after each of them, and the protocol must hold all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Opens the store of a task, and puts a snapshot in its place where that is nearer to the present.
+    /// Opens the store of a task, or takes the task up that was parked, and puts a snapshot in its place where that is nearer to the present.
     OpenStore,
     /// Brings the store up to the end of its changelog, once no transaction is open below that end.
     RestoreChangelog,
@@ -35,13 +35,15 @@ pub enum Step {
     Flush,
     /// Closes tasks; what they have uncommitted is dropped.
     CloseTasks,
+    /// Lays tasks aside with their state as it is in memory and in the open store, for when they come back.
+    ParkTasks,
     /// Gives partitions back to the group.
     Release,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OpenStore,
         Self::RestoreChangelog,
         Self::ReadPositions,
@@ -57,6 +59,7 @@ impl Step {
         Self::TakeSnapshots,
         Self::Flush,
         Self::CloseTasks,
+        Self::ParkTasks,
         Self::Release,
     ];
 
@@ -78,6 +81,7 @@ impl Step {
             Self::TakeSnapshots => "take-snapshots",
             Self::Flush => "flush",
             Self::CloseTasks => "close-tasks",
+            Self::ParkTasks => "park-tasks",
             Self::Release => "release",
         }
     }

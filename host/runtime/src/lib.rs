@@ -22,6 +22,7 @@ mod identity;
 mod manual;
 mod metrics;
 mod opening;
+mod parking;
 mod queries;
 mod reset;
 mod savepoint;

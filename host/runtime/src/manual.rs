@@ -76,6 +76,11 @@ impl ManualPipeline {
         self.shared.standbys.hand_overs()
     }
 
+    /// How many parked tasks went on when they were assigned again, and how many were opened from their stores.
+    pub fn parked(&self) -> (u64, u64) {
+        self.shared.parked.counts()
+    }
+
     /// Tells every worker to commit and leave.
     pub fn leave(&self) {
         self.shared.stopping.store(true, Ordering::Release);

@@ -14,6 +14,7 @@ use crate::{
     continuity::{Finding, input_of, verdict},
     event_time::TaskTime,
     identity::{is_of_another, new_id},
+    parking::Parked,
     savepoint::MARK,
     shared::{Shared, TaskId},
     snapshots::open_store,
@@ -31,6 +32,8 @@ pub(crate) struct Opening<'a> {
     stage: &'a Stage,
     task: Task,
     snapshot: Option<RestoredSnapshot>,
+    /// It was laid aside on this host.
+    parked: Option<Parked>,
 }
 
 impl<'a> Opening<'a> {
@@ -45,7 +48,14 @@ impl<'a> Opening<'a> {
             committed: None,
             split: None,
         });
-        Ok(Self { id, topology, stage, task: Task::new(id, name, changelog, inputs.collect()), snapshot: None })
+        Ok(Self {
+            id,
+            topology,
+            stage,
+            task: Task::new(id, name, changelog, inputs.collect()),
+            snapshot: None,
+            parked: None,
+        })
     }
 
     /// `stage/partition`, for messages.
@@ -62,8 +72,16 @@ impl<'a> Opening<'a> {
     /// When anything cannot be read, or stored state does not fit the operators.
     pub(crate) fn take(&mut self, step: Step, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         match step {
-            Step::OpenStore => self.open_store(shared),
-            Step::RestoreChangelog => self.restore(shared, session),
+            Step::OpenStore => {
+                self.parked = shared.parked.take(self.id);
+                if self.parked.is_some() { Ok(()) } else { self.open_store(shared) }
+            }
+            Step::RestoreChangelog => {
+                if self.goes_on(shared, session)? {
+                    return Ok(());
+                }
+                self.restore(shared, session)
+            }
             Step::ReadPositions => self.read_positions(shared, session),
             Step::OpenConnectors => self.open_connectors(shared),
             Step::StartReading => self.start_reading(shared, session),
@@ -104,6 +122,20 @@ impl<'a> Opening<'a> {
             self.task.state = Some(Box::new(TaskState::new(backend, shared.host.cache.clone())));
         }
         Ok(())
+    }
+
+    /// Whether the task was parked and goes on with what it had. Where somebody else had it meanwhile, its store is opened.
+    fn goes_on(&mut self, shared: &Shared, session: &mut dyn LogSession) -> Result<bool, Failure> {
+        let Some(mut parked) = self.parked.take() else { return Ok(false) };
+        if !parked.goes_on(&self.stage.inputs, shared, session)? {
+            drop(parked);
+            self.open_store(shared)?;
+            return Ok(false);
+        }
+        let Parked { state, ownership, restored, snapshots, .. } = parked;
+        (self.task.state, self.task.ownership) = (Some(state), ownership);
+        (self.task.restored, self.task.snapshots) = (restored, snapshots);
+        Ok(true)
     }
 
     /// Brings the state up to the end of its changelog.

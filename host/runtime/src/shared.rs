@@ -19,6 +19,7 @@ use crate::{
     event_time::GeneratorFactories,
     gathering::Gathering,
     metrics::{PipelineMetrics, StepMetrics},
+    parking::ParkedTasks,
     queries::Query,
     standby::Slots,
     version::{StateRecord, StepId, StepVersion},
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     /// Who has the store of which task on this host.
     pub(crate) standbys: Arc<Slots>,
     pub(crate) standby_status: Mutex<Vec<StandbyStatus>>,
+    /// Tasks that wait for the group to give them out again.
+    pub(crate) parked: ParkedTasks,
     pub(crate) stopping: AtomicBool,
     pub(crate) paused: AtomicBool,
     /// Nothing is read of sources, only what is on its way between stages, and the end of that is the end.
@@ -122,6 +125,7 @@ impl Shared {
             owners: Mutex::default(),
             standbys: Arc::default(),
             standby_status: Mutex::default(),
+            parked: ParkedTasks::default(),
             stopping: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             between_stages_only: false,

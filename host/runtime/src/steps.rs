@@ -8,7 +8,7 @@ use millstream_pipeline::plan::StageIndex;
 use millstream_protocol::{ErrorKind, Occasion, Point, Recovery, Step};
 use millstream_types::TopicPartition;
 
-use crate::{Failure, opening::Opening, task::Task, worker::Worker};
+use crate::{Failure, opening::Opening, shared::TaskId, task::Task, worker::Worker};
 
 /// What the steps of one occasion have in common.
 struct Round<'a> {
@@ -107,7 +107,8 @@ impl Worker {
                     task.take_snapshot(&self.shared);
                 }
             }
-            Step::CloseTasks => self.close_tasks(round.partitions),
+            Step::CloseTasks => drop(self.give_up_tasks(round.partitions)),
+            Step::ParkTasks => self.park_tasks(round.partitions),
             Step::Release => session.release(round.partitions)?,
             // Those of a task: see `open_task`.
             Step::OpenStore
@@ -154,19 +155,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Closes the tasks that have one of these partitions. What they have uncommitted is dropped.
-    fn close_tasks(&mut self, partitions: &[TopicPartition]) {
+    /// The tasks that have one of these partitions, which are this worker's no more. To drop them closes them, and drops
+    /// what they have uncommitted.
+    pub(crate) fn give_up_tasks(&mut self, partitions: &[TopicPartition]) -> Vec<(TaskId, Task)> {
         let mut statuses = self.shared.tasks.lock();
-        self.tasks.retain(|id, task| {
-            let closes = task.reads_any(partitions);
-            if closes && statuses.get(id).is_some_and(|status| status.worker == self.index) {
+        let given_up: Vec<_> = self.tasks.extract_if(.., |_, task| task.reads_any(partitions)).collect();
+        for (id, _) in &given_up {
+            if statuses.get(id).is_some_and(|status| status.worker == self.index) {
                 statuses.remove(id);
             }
-            !closes
-        });
+        }
         for partition in partitions {
             self.assigned.remove(partition);
         }
+        given_up
     }
 
     fn reached(&self, point: Point) {

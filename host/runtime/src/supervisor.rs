@@ -39,7 +39,9 @@ pub(crate) fn supervise(shared: &Arc<Shared>, options: StartOptions) {
             Ok(None) => return shared.set_state(PipelineState::Stopped, None),
             Err(failure) => return fail(shared, &failure),
         };
-        match run_workers(shared, &topology, &mut retries, options) {
+        let ended = run_workers(shared, &topology, &mut retries, options);
+        shared.parked.clear();
+        match ended {
             Ok(Ended::Stopped) => return shared.set_state(PipelineState::Stopped, None),
             Ok(Ended::Finished) => return shared.set_state(PipelineState::Finished, None),
             Ok(Ended::Paused) => {

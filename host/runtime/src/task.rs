@@ -43,7 +43,7 @@ pub(crate) struct Task {
     pub(crate) dirty: bool,
     /// How it came to its state.
     pub(crate) restored: Option<RestoreProgress>,
-    snapshots: TaskSnapshots,
+    pub(crate) snapshots: TaskSnapshots,
     wrote_back: Duration,
     flushed: Duration,
     flushing: Flushing,

@@ -174,6 +174,7 @@ impl Worker {
         self.ask_sinks(Occasion::CommitDue, &[]);
         if self.since(self.swept) >= SWEEP_INTERVAL {
             self.sweep_expired()?;
+            self.close_parked();
             if self.uncommitted_since.is_none() {
                 self.take_steps(Occasion::Idle, &[])?;
             }
@@ -254,7 +255,12 @@ impl Worker {
             }
             PollEvent::Assigned(partitions) => {
                 self.assigned.extend(partitions);
-                self.open_tasks()
+                self.open_tasks()?;
+                self.note_shared_out();
+                Ok(())
+            }
+            PollEvent::Revoked(partitions) if self.session.takes_all_back() => {
+                self.take_steps(Occasion::EverythingRevoked, &partitions)
             }
             PollEvent::Revoked(partitions) => self.take_steps(Occasion::PartitionsRevoked, &partitions),
             PollEvent::Lost(partitions) if self.shared.host.rules.after_loss() == Recovery::Again => {

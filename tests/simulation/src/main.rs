@@ -53,6 +53,8 @@ struct Sum {
     waits: u64,
     swaps: u64,
     hand_overs: u64,
+    resumed: u64,
+    reopened: u64,
     windows: u64,
     failed: Vec<(u64, String)>,
 }
@@ -71,6 +73,8 @@ impl Sum {
         self.waits += report.waits;
         self.swaps += report.swaps;
         self.hand_overs += report.hand_overs;
+        self.resumed += report.resumed;
+        self.reopened += report.reopened;
         self.windows += report.windows;
         if let Some(violation) = &report.violation {
             self.failed.push((report.seed, violation.reason.clone()));
@@ -141,13 +145,15 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             "runs": sum.runs, "failed": sum.failed.len(), "records": sum.records, "commits": sum.commits,
             "worker_crashes": sum.crashes, "host_crashes": sum.host_crashes, "stalls": sum.stalls,
             "lost_messages": sum.lost, "fenced": sum.fenced, "expulsions": sum.expulsions, "waits": sum.waits,
-            "swaps": sum.swaps, "hand_overs": sum.hand_overs, "windows": sum.windows, "seconds": took.as_secs_f64(), "first_failed_seed": first,
+            "swaps": sum.swaps, "hand_overs": sum.hand_overs,
+            "resumed": sum.resumed, "reopened": sum.reopened, "windows": sum.windows, "seconds": took.as_secs_f64(), "first_failed_seed": first,
         });
         println!("{result}");
     } else {
         println!(
             "{} runs in {:.1} s: {} records, {} commits, {} workers and {} hosts crashed, {} stood still, {} messages \
-             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps, {} standbys took over, {} windows ended",
+             lost, {} taken for dead, {} fenced, {} waits for open transactions, {} swaps, {} standbys took over, {} parked tasks went on and {} were \
+             opened anew, {} windows ended",
             sum.runs,
             took.as_secs_f64(),
             sum.records,
@@ -161,6 +167,8 @@ fn show(sum: &Sum, took: Duration, json: bool) -> ExitCode {
             sum.waits,
             sum.swaps,
             sum.hand_overs,
+            sum.resumed,
+            sum.reopened,
             sum.windows
         );
         println!("{} failed", sum.failed.len());

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -111,6 +111,10 @@ pub struct Report {
     pub followed: u64,
     /// Stores that went from a standby to a worker.
     pub hand_overs: u64,
+    /// Tasks that were laid aside and went on when they came back.
+    pub resumed: u64,
+    /// Those that somebody else had had meanwhile, and that were opened anew.
+    pub reopened: u64,
     /// Results of windows.
     pub windows: u64,
     /// How often the turn went from one to another.
@@ -137,7 +141,8 @@ struct World {
     is_ending: AtomicBool,
     swaps: AtomicUsize,
     followed: AtomicUsize,
-    hand_overs: AtomicU64,
+    /// Of processes that are gone: stores that went from standbys to workers, parked tasks that went on, and that did not.
+    counts: Mutex<[u64; 3]>,
 }
 
 /// A host: what outlives its process, and the process.
@@ -156,6 +161,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
     let config = SimulatedConfig {
         transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
         session_timeout_ms: SESSION_TIMEOUT_MS,
+        // Drawn apart, so that what else is drawn does not depend on it.
+        eager: StdRng::seed_from_u64(seed ^ 0xea_6e).random_bool(0.4),
         breakages: options.breakages,
     };
     let log = SimulatedLog::with(config, scheduler.clone());
@@ -179,8 +186,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
     report.faults = scheduler.counts();
     report.swaps = world.swaps.load(Ordering::Relaxed) as u64;
     report.followed = world.followed.load(Ordering::Relaxed) as u64;
-    let at_the_end: u64 = world.processes().map(|process| process.hand_overs()).sum();
-    report.hand_overs = world.hand_overs.load(Ordering::Relaxed) + at_the_end;
+    world.processes().for_each(|process| world.count(&process));
+    [report.hand_overs, report.resumed, report.reopened] = *world.counts.lock();
     report.windows = if world.has_windows { windows::told(&log) } else { 0 };
     report.turns = scheduler.turns();
     report.digest = scheduler.digest();
@@ -234,7 +241,7 @@ fn set_up(
         is_ending: AtomicBool::new(false),
         swaps: AtomicUsize::new(0),
         followed: AtomicUsize::new(0),
-        hand_overs: AtomicU64::new(0),
+        counts: Mutex::default(),
     };
     for host in 0..world.hosts.len() {
         world.boot(host)?;
@@ -344,7 +351,8 @@ impl World {
                 Err(panic) if panic.is::<Crash>() => {
                     if self.scheduler.take_host_crash(host) {
                         let ended = place.process.lock().take();
-                        self.hand_overs.fetch_add(ended.map_or(0, |process| process.hand_overs()), Ordering::Relaxed);
+                        ended.iter().for_each(|process| self.count(process));
+                        drop(ended);
                         self.scheduler.doom(host);
                     }
                     10
@@ -398,6 +406,12 @@ impl World {
             self.scheduler.sleep(20);
         }
         self.processes().for_each(|process| process.leave());
+    }
+
+    fn count(&self, process: &ManualPipeline) {
+        let (resumed, reopened) = process.parked();
+        let counts = [process.hand_overs(), resumed, reopened];
+        self.counts.lock().iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
 
     fn processes(&self) -> impl Iterator<Item = ManualPipeline> + '_ {

@@ -15,6 +15,11 @@ const SEEDS_TO_FIND: u64 = 4_000;
 
 /// The first seed whose run violates what is promised.
 fn first_violation(options: &Options, seeds: u64) -> Option<Report> {
+    first(options, seeds, |report| report.violation.is_some())
+}
+
+/// A seed whose run is one of those that are looked for.
+fn first(options: &Options, seeds: u64, is_wanted: fn(&Report) -> bool) -> Option<Report> {
     let (next, found) = (AtomicU64::new(0), AtomicBool::new(false));
     let search = || {
         while !found.load(Ordering::Relaxed) {
@@ -23,7 +28,7 @@ fn first_violation(options: &Options, seeds: u64) -> Option<Report> {
                 return None;
             }
             let report = run(seed, options);
-            if report.violation.is_some() {
+            if is_wanted(&report) {
                 found.store(true, Ordering::Relaxed);
                 return Some(report);
             }
@@ -66,7 +71,15 @@ fn runs_meet_with_every_kind_of_fault() {
     assert!(sum(|report| report.swaps) > 0, "operators are swapped");
     assert!(sum(|report| report.followed) > 0, "hosts follow tasks of others");
     assert!(sum(|report| report.hand_overs) > 0, "standbys take over");
+    assert!(sum(|report| report.resumed) > 0, "parked tasks go on");
     assert!(sum(|report| report.windows) > 0, "windows end");
+}
+
+/// Seldom: a task must go to another host, which commits something, and come back soon.
+#[test]
+fn parked_tasks_that_others_had_are_opened_anew() {
+    let found = first(&Options::default(), SOUND_SEEDS, |report| report.reopened > 0);
+    assert!(found.is_some_and(|report| report.violation.is_none()), "no task was parked while others had it");
 }
 
 fn assert_found(options: &Options, what: &str) {

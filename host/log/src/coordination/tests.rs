@@ -132,3 +132,28 @@ fn check_one_owner(sessions: &BTreeMap<String, Session>, seed: u64) {
         assert!(seen.insert(partition), "{partition} has two owners, seed {seed}");
     }
 }
+
+#[test]
+fn an_eager_group_takes_everything_back_before_it_gives_out_anything() {
+    let mut groups = GroupCoordinator::eager();
+    let a = groups.join("g", "a", topics(2)).expect("joins");
+    let Ok(Some(GroupEvent::Assigned(all))) = groups.next_event(&a) else { panic!("everything is a's") };
+    assert_eq!(groups.next_event(&a), Ok(None));
+
+    let b = groups.join("g", "b", topics(2)).expect("joins");
+    assert_eq!(groups.next_event(&b), Ok(None));
+    assert_eq!(groups.next_event(&a), Ok(Some(GroupEvent::Revoked(all.clone()))), "those that stay, too");
+    assert_eq!(groups.next_event(&a), Ok(None), "told once");
+    groups.release(&a, &all[..3]).expect("a member");
+    assert_eq!((groups.next_event(&a), groups.next_event(&b)), (Ok(None), Ok(None)), "one is not released");
+    groups.release(&a, &all[3..]).expect("a member");
+    assert_eq!(groups.next_event(&b), Ok(None), "a has not joined the generation");
+    let first = vec![at("left", 0), at("right", 0)];
+    assert_eq!(groups.next_event(&a), Ok(Some(GroupEvent::Assigned(first.clone()))));
+    assert_eq!(groups.next_event(&b), Ok(Some(GroupEvent::Assigned(vec![at("left", 1), at("right", 1)]))));
+
+    groups.leave(&b);
+    assert_eq!(groups.next_event(&a), Ok(Some(GroupEvent::Revoked(first.clone()))));
+    groups.release(&a, &first).expect("a member");
+    assert_eq!(groups.next_event(&a), Ok(Some(GroupEvent::Assigned(all))));
+}

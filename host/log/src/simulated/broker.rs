@@ -54,7 +54,7 @@ impl Broker {
             now_ms: i64::MIN,
             topics: BTreeMap::new(),
             transactions: Transactions::default(),
-            members: Members::default(),
+            members: Members::new(config.eager),
             positions: BTreeMap::new(),
         }
     }

@@ -23,6 +23,13 @@ struct Registered {
     heard_ms: i64,
 }
 
+impl Members {
+    pub(super) fn new(eager: bool) -> Self {
+        let groups = if eager { GroupCoordinator::eager() } else { GroupCoordinator::default() };
+        Self { groups, ..Self::default() }
+    }
+}
+
 impl Broker {
     /// A number for a session, by which its member differs from others of the same worker.
     pub(super) fn next_session(&mut self) -> u64 {

@@ -304,6 +304,10 @@ impl LogSession for SimulatedSession {
         })
     }
 
+    fn takes_all_back(&self) -> bool {
+        self.shared.broker.lock().config.eager
+    }
+
     fn append(&mut self, topic: &Arc<str>, routing: Routing, batch: &RecordBatch) -> Result<(), LogError> {
         self.check_not_failed()?;
         if batch.is_empty() {

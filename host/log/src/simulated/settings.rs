@@ -9,13 +9,20 @@ pub struct SimulatedConfig {
     /// A member whose session has made no call for longer is removed from its group; 45 s unless set. Waiting
     /// within a call counts as a sign of life, as with Kafka's client.
     pub session_timeout_ms: i64,
+    /// Whether groups take everything back from everybody at each rebalance, as Kafka's eager protocol does; not unless set.
+    pub eager: bool,
     /// Guarantees that are taken away; none unless set.
     pub breakages: Breakages,
 }
 
 impl Default for SimulatedConfig {
     fn default() -> Self {
-        Self { transaction_timeout_ms: 15_000, session_timeout_ms: 45_000, breakages: Breakages::default() }
+        Self {
+            transaction_timeout_ms: 15_000,
+            session_timeout_ms: 45_000,
+            eager: false,
+            breakages: Breakages::default(),
+        }
     }
 }
 

@@ -108,6 +108,7 @@ impl Bench {
         let config = SimulatedConfig {
             transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
             session_timeout_ms: SESSION_TIMEOUT_MS,
+            eager: false,
             breakages,
         };
         let hooks: Arc<dyn Hooks> = script.clone();

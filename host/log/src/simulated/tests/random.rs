@@ -226,6 +226,7 @@ fn run(seed: u64, breakages: Breakages) -> (Option<String>, Counts) {
     let config = SimulatedConfig {
         transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
         session_timeout_ms: SESSION_TIMEOUT_MS,
+        eager: seed.is_multiple_of(3),
         breakages,
     };
     let hooks: Arc<dyn Hooks> = schedule.clone();
