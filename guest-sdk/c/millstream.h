@@ -116,7 +116,8 @@ typedef struct ms_operator {
     uint32_t write_count;
     bool raw_values;            /* pass the records' bytes although typed fields are read */
     const char *config_schema;  /* JSON Schema of the configuration, or NULL */
-    /* Takes the step's configuration, JSON text, before anything else; ms_fail refuses it. NULL: takes none. */
+    /* Takes the step's configuration, JSON text, before anything else; ms_fail refuses it. What is kept of it must be
+     * copied. NULL: takes none. */
     ms_status (*configure)(ms_context *ctx, ms_bytes config);
     /* Called for each record. */
     ms_status (*process)(ms_context *ctx, const ms_record *record);

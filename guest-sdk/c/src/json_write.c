@@ -57,12 +57,14 @@ static void json_escaped(ms_json_writer *writer, ms_bytes text) {
     json_append(writer, "\"", 1);
 }
 
-void ms_json_name(ms_json_writer *writer, const char *name) {
+void ms_json_name_of(ms_json_writer *writer, ms_bytes name) {
     json_separate(writer);
-    json_escaped(writer, ms_string(name));
+    json_escaped(writer, name);
     json_append(writer, ":", 1);
     writer->needs_comma = false;
 }
+
+void ms_json_name(ms_json_writer *writer, const char *name) { ms_json_name_of(writer, ms_string(name)); }
 
 void ms_json_put_text(ms_json_writer *writer, ms_bytes text) {
     json_separate(writer);
