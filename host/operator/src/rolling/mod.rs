@@ -55,7 +55,7 @@ use millstream_types::{Digest, OperatorRef};
 
 pub use functions::{RollingAggregates, RollingFunctions};
 pub use spec::{
-    MAX_SLICES, RollingError, RollingSpec, RollingWindow, compatible, default_lateness_ms, default_resolution_ms,
+    MAX_SLICES, RollingError, RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms,
 };
 
 use self::operator::{Plan, Rolling, declarations};

@@ -120,19 +120,6 @@ pub enum RollingError {
     /// Two members would have one name.
     #[error("two members of the result would be named {0}; rename an aggregate or a window")]
     SameMember(String),
-    /// State that was made by one definition does not serve another.
-    #[error("the state was made for {what} {old}, and the step has {new} now")]
-    Incompatible {
-        /// Which part differs.
-        what: &'static str,
-        /// What the state was made for.
-        old: String,
-        /// What is wanted.
-        new: String,
-    },
-    /// A definition that cannot be read.
-    #[error("not the definition of a rolling step: {0}")]
-    Damaged(String),
 }
 
 /// The length of slices for a window of `size_ms` where none is given: about a sixtieth of it, as people count
@@ -264,30 +251,4 @@ impl RollingSpec {
         let aggregates = serde_json::from_str(aggregates).unwrap_or_else(|_| Value::from(aggregates));
         json!({"rolling": {"windows": windows, "lateness_ms": self.lateness_ms, "aggregates": aggregates}}).to_string()
     }
-}
-
-/// Whether state that a rolling step of definition `old` wrote serves one of definition `new`; both are what
-/// [`crate::OperatorFactory::definition`] said.
-///
-/// # Errors
-/// [`RollingError::Incompatible`] with the part that differs.
-pub fn compatible(old: &str, new: &str) -> Result<(), RollingError> {
-    let read = |text: &str| -> Result<Value, RollingError> {
-        let value: Value = serde_json::from_str(text).map_err(|error| RollingError::Damaged(error.to_string()))?;
-        value.get("rolling").cloned().ok_or_else(|| RollingError::Damaged(text.to_owned()))
-    };
-    let (old, new) = (read(old)?, read(new)?);
-    let parts = [
-        ("windows", "windows of [size, resolution] in ms"),
-        ("lateness_ms", "a lateness in ms of"),
-        ("aggregates", "aggregates"),
-    ];
-    for (name, what) in parts {
-        let part = |of: &Value| of.get(name).map_or_else(|| "none".to_owned(), Value::to_string);
-        let (old, new) = (part(&old), part(&new));
-        if old != new {
-            return Err(RollingError::Incompatible { what, old, new });
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the state of a window step is made by, and whether another step can go on with it.
+//! What the state of a window step is made by.
 
 use serde_json::{Value, json};
 
@@ -48,28 +48,4 @@ fn window(kind: &WindowKind) -> Value {
             json!({ "kind": "custom", "assigner": json_of(factory.definition()), "merges": factory.merges() })
         }
     }
-}
-
-/// Whether a step defined as `new` can go on with the state of one defined as `old`.
-///
-/// # Errors
-/// Says what changed, and what can be done.
-pub fn compatible(old: &str, new: &str) -> Result<(), String> {
-    let (old, new) = (json_of(old), json_of(new));
-    let changed = |member: &str| old.get(member) != new.get(member);
-    let show = |value: &Value, member: &str| value.get(member).unwrap_or(&Value::Null).to_string();
-    let what = [
-        ("window", "its windows"),
-        ("contents", "its aggregates"),
-        ("trigger", "what its trigger remembers"),
-        ("layout", "how its windows are kept, which triggers and evictors decide,"),
-    ];
-    let Some((member, name)) = what.into_iter().find(|(member, _)| changed(member)) else { return Ok(()) };
-    Err(format!(
-        "{name} changed from {} to {}, and the windows that are open were made by the former. Give the step another \
-         name, so that it begins anew beside the old state; or reset the pipeline's state; or leave the definition as it \
-         was",
-        show(&old, member),
-        show(&new, member),
-    ))
 }

@@ -24,9 +24,9 @@ const CHANGED: u8 = 1 << 3;
 const BOUNDED: u8 = 1 << 4;
 const HAS_TRIGGER_STATE: u8 = 1 << 5;
 
-/// A pane: a window of a key.
+/// A pane: a window of a key. Its pieces are stored in it; [a call](super::work) has them by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pane {
+pub(super) struct Pane<P = Piece> {
     pub(super) window: Window,
     /// The newest timestamp in it.
     pub(super) newest_ms: i64,
@@ -40,7 +40,7 @@ pub(super) struct Pane {
     /// How many records ever came, for windows by count.
     pub(super) records: u64,
     /// What it has, in order.
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<P>,
 }
 
 /// A part of what a pane has. Firing merges them; what is added goes into the last one.
@@ -74,7 +74,7 @@ impl Default for Entry {
     }
 }
 
-impl Pane {
+impl<P> Pane<P> {
     pub(super) fn new(window: Window) -> Self {
         Self {
             window,
@@ -86,6 +86,12 @@ impl Pane {
             records: 0,
             pieces: Vec::new(),
         }
+    }
+
+    /// The same pane, with its pieces in another way.
+    pub(super) fn with_pieces<Q>(self, change: impl FnOnce(Vec<P>) -> Vec<Q>) -> Pane<Q> {
+        let Self { window, newest_ms, times, trigger, ended, changed, records, pieces } = self;
+        Pane { window, newest_ms, times, trigger, ended, changed, records, pieces: change(pieces) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a call works on: the panes of the keys that it is about, by number.
 
+use std::ops::{Deref, DerefMut};
+
 use millstream_state::{KeyGroups, StateError};
 use millstream_types::BytesColumn;
 
@@ -34,22 +36,36 @@ pub(super) struct LiveEntry {
     touched: bool,
 }
 
-/// A pane. Its pieces are numbers.
+/// A pane in a call.
 #[derive(Debug)]
 pub(super) struct LivePane {
     pub(super) group: u32,
-    pub(super) window: Window,
-    pub(super) newest_ms: i64,
-    pub(super) times: [i64; 2],
-    pub(super) trigger: Option<Vec<u8>>,
-    pub(super) ended: bool,
-    pub(super) changed: bool,
-    pub(super) records: u64,
-    pub(super) pieces: Vec<u32>,
     /// The last record that it got in this call.
     pub(super) last_row: Option<u32>,
     /// It became part of another one, or is over.
     pub(super) is_gone: bool,
+    /// Its pieces are numbers.
+    pane: Pane<u32>,
+}
+
+impl LivePane {
+    fn new(group: u32, pane: Pane<u32>) -> Self {
+        Self { group, last_row: None, is_gone: false, pane }
+    }
+}
+
+impl Deref for LivePane {
+    type Target = Pane<u32>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.pane
+    }
+}
+
+impl DerefMut for LivePane {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.pane
+    }
 }
 
 /// A pane that fires, with what it has at that moment.
@@ -104,22 +120,12 @@ impl<'a> Work<'a> {
             let mut live = LiveEntry { armed: entry.armed, next_segment: entry.next_segment, ..LiveEntry::default() };
             for pane in entry.panes {
                 live.panes.push(self.panes.len() as u32);
-                let first = self.pieces.len() as u32;
-                self.pieces.extend(pane.pieces);
-                let pieces = (first..self.pieces.len() as u32).collect();
-                self.panes.push(LivePane {
-                    group,
-                    window: pane.window,
-                    newest_ms: pane.newest_ms,
-                    times: pane.times,
-                    trigger: pane.trigger,
-                    ended: pane.ended,
-                    changed: pane.changed,
-                    records: pane.records,
-                    pieces,
-                    last_row: None,
-                    is_gone: false,
+                let pane = pane.with_pieces(|pieces| {
+                    let first = self.pieces.len() as u32;
+                    self.pieces.extend(pieces);
+                    (first..self.pieces.len() as u32).collect()
                 });
+                self.panes.push(LivePane::new(group, pane));
             }
             *slot = Some(live);
         }
@@ -136,22 +142,9 @@ impl<'a> Work<'a> {
 
     /// Adds a pane to a group.
     pub(super) fn add_pane(&mut self, group: u32, window: Window) -> Result<u32, StateError> {
-        let pane = Pane::new(window);
         let number = self.panes.len() as u32;
         self.touch(group)?.panes.push(number);
-        self.panes.push(LivePane {
-            group,
-            window,
-            newest_ms: pane.newest_ms,
-            times: pane.times,
-            trigger: None,
-            ended: false,
-            changed: false,
-            records: 0,
-            pieces: Vec::new(),
-            last_row: None,
-            is_gone: false,
-        });
+        self.panes.push(LivePane::new(group, Pane::new(window)));
         Ok(number)
     }
 
@@ -252,18 +245,15 @@ impl<'a> Work<'a> {
                 for (first, time) in first.iter_mut().zip(times) {
                     *first = time.min(*first);
                 }
-                let pieces = live.pieces.iter();
-                let pieces = pieces.filter_map(|&piece| self.pieces.get_mut(piece as usize).map(std::mem::take));
-                panes.push(Pane {
-                    window: live.window,
-                    newest_ms: live.newest_ms,
-                    times: live.times,
-                    trigger: live.trigger.take(),
-                    ended: live.ended,
-                    changed: live.changed,
-                    records: live.records,
-                    pieces: pieces.collect(),
-                });
+                let blank = Pane::new(live.window);
+                let pane = std::mem::replace(&mut live.pane, blank);
+                panes.push(pane.with_pieces(|pieces| {
+                    let mut stored = Vec::with_capacity(pieces.len());
+                    for piece in pieces {
+                        stored.extend(self.pieces.get_mut(piece as usize).map(std::mem::take));
+                    }
+                    stored
+                }));
             }
             let entry = self.entry(group)?;
             let mut armed = entry.armed;

@@ -35,9 +35,7 @@ impl Trigger for Count {
     }
 
     fn on_time(&mut self, panes: &TriggerPanes<'_>, _: TimeDomain, _: &[i64]) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::of(panes);
-        answer.verdicts = vec![Verdict::Continue; panes.windows.len()];
-        Ok(answer.into_verdicts())
+        Ok(Answer::unchanged(panes).into_verdicts())
     }
 
     /// What the panes had is counted together; the next record fires if it is enough.
@@ -47,13 +45,12 @@ impl Trigger for Count {
         groups: &[u32],
         merged: &[Window],
     ) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::empty(merged.len());
-        for (state, &group) in panes.states.iter().zip(groups) {
-            let count = state.and_then(<[u8]>::first_chunk).map(|count| u64::from_le_bytes(*count));
-            if let (Some(count), Some(sum)) = (count, answer.states.get_mut(group as usize)) {
+        let answer = Answer::merged(panes, groups, merged.len(), |answer, group, state| {
+            if let (Some(count), Some(sum)) = (state, answer.states.get_mut(group)) {
+                let count = u64::from_le_bytes(count);
                 *sum = Some((sum.map_or(0, u64::from_le_bytes).saturating_add(count)).to_le_bytes());
             }
-        }
+        });
         Ok(answer.into_verdicts())
     }
 }

@@ -50,9 +50,7 @@ impl Trigger for Delta {
     }
 
     fn on_time(&mut self, panes: &TriggerPanes<'_>, _: TimeDomain, _: &[i64]) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::of(panes);
-        answer.verdicts = vec![Verdict::Continue; panes.windows.len()];
-        Ok(answer.into_verdicts())
+        Ok(Answer::unchanged(panes).into_verdicts())
     }
 
     /// The value of the last of the panes counts.
@@ -62,14 +60,11 @@ impl Trigger for Delta {
         groups: &[u32],
         merged: &[Window],
     ) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::empty(merged.len());
-        for (state, &group) in panes.states.iter().zip(groups) {
-            if let (Some(value), Some(last)) =
-                (state.and_then(<[u8]>::first_chunk), answer.states.get_mut(group as usize))
-            {
-                *last = Some(*value);
+        let answer = Answer::merged(panes, groups, merged.len(), |answer, group, state| {
+            if let (Some(value), Some(last)) = (state, answer.states.get_mut(group)) {
+                *last = Some(value);
             }
-        }
+        });
         Ok(answer.into_verdicts())
     }
 }

@@ -63,8 +63,7 @@ impl Trigger for Interval {
     }
 
     fn on_time(&mut self, panes: &TriggerPanes<'_>, _: TimeDomain, times: &[i64]) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::of(panes);
-        answer.verdicts = vec![Verdict::Fire; panes.windows.len()];
+        let mut answer = Answer { verdicts: vec![Verdict::Fire; panes.windows.len()], ..Answer::of(panes) };
         let now_ms = self.now_ms(panes);
         for (at, (&window, &time)) in panes.windows.iter().zip(times).enumerate() {
             let over = self.domain == TimeDomain::Processing && window.is_complete(panes.watermark_ms);
@@ -85,16 +84,16 @@ impl Trigger for Interval {
         groups: &[u32],
         merged: &[Window],
     ) -> Result<Verdicts, OperatorError> {
-        let mut answer = Answer::empty(merged.len());
-        let before = match self.domain {
+        let mut before = match self.domain {
             TimeDomain::Event => panes.event_times,
             TimeDomain::Processing => panes.processing_times,
-        };
-        for (&time, &group) in before.iter().zip(groups) {
-            if let Some(first) = self.times(&mut answer).get_mut(group as usize) {
+        }
+        .iter();
+        let answer = Answer::merged(panes, groups, merged.len(), |answer, group, _| {
+            if let (Some(&time), Some(first)) = (before.next(), self.times(answer).get_mut(group)) {
                 *first = time.min(*first);
             }
-        }
+        });
         Ok(answer.into_verdicts())
     }
 }

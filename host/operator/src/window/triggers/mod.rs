@@ -82,14 +82,29 @@ impl Answer {
         }
     }
 
-    /// Nothing of `count` panes.
-    fn empty(count: usize) -> Self {
-        Self {
+    /// Everything as it is, and no pane fires.
+    fn unchanged(panes: &TriggerPanes<'_>) -> Self {
+        Self { verdicts: vec![Verdict::Continue; panes.windows.len()], ..Self::of(panes) }
+    }
+
+    /// Of `count` panes that others become: nothing at first, then `add` is called for each of these with the group that
+    /// it goes into and its state.
+    fn merged(
+        panes: &TriggerPanes<'_>,
+        groups: &[u32],
+        count: usize,
+        mut add: impl FnMut(&mut Self, usize, Option<[u8; 8]>),
+    ) -> Self {
+        let mut answer = Self {
             verdicts: vec![Verdict::Continue; count],
             states: vec![None; count],
             event_times: vec![i64::MAX; count],
             processing_times: vec![i64::MAX; count],
+        };
+        for (state, &group) in panes.states.iter().zip(groups) {
+            add(&mut answer, group as usize, state.and_then(|state| state.first_chunk().copied()));
         }
+        answer
     }
 
     fn into_verdicts(self) -> Verdicts {
