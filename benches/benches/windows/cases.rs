@@ -19,18 +19,46 @@ const DAY: i64 = 24 * HOUR;
 /// What the others are compared with.
 pub const PLAIN: &str = "keyed sum";
 
-/// Makes a step.
-pub type Make = fn() -> Result<Arc<dyn OperatorFactory>>;
+/// A step.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// What it is called.
+    pub name: &'static str,
+    /// Makes it.
+    pub make: fn() -> Result<Arc<dyn OperatorFactory>>,
+    /// How many records of each key it takes at least, evenly over an hour, until its state is as large as it gets, or
+    /// grows no faster than what is measured makes it grow.
+    pub rounds: u64,
+}
 
-/// All of them, by name.
-pub const CASES: [(&str, Make); 6] = [
-    (PLAIN, || Ok(keyed_sum())),
-    ("tumbling 1m", || windows(WindowKind::Tumbling { size_ms: MINUTE, offset_ms: 0 })),
-    ("tumbling 1h", || windows(WindowKind::Tumbling { size_ms: HOUR, offset_ms: 0 })),
-    ("hopping 1h/5m", || windows(WindowKind::Hopping { size_ms: HOUR, every_ms: 5 * MINUTE, offset_ms: 0 })),
-    ("session 30m", || windows(WindowKind::Session(SessionGap::Fixed { gap_ms: 30 * MINUTE }))),
-    ("rolling 5m+1h+7d", || features(&[("5m", 5 * MINUTE), ("1h", HOUR), ("7d", 7 * DAY)])),
+/// All of them.
+pub const CASES: [Case; 6] = [
+    Case { name: PLAIN, make: || Ok(keyed_sum()), rounds: 1 },
+    Case { name: "tumbling 1m", make: || windows(WindowKind::Tumbling { size_ms: MINUTE, offset_ms: 0 }), rounds: 1 },
+    Case { name: "tumbling 1h", make: || windows(WindowKind::Tumbling { size_ms: HOUR, offset_ms: 0 }), rounds: 1 },
+    // A record in each slice.
+    Case {
+        name: "hopping 1h/5m",
+        make: || windows(WindowKind::Hopping { size_ms: HOUR, every_ms: 5 * MINUTE, offset_ms: 0 }),
+        rounds: 12,
+    },
+    // No session ends before the next record.
+    Case {
+        name: "session 30m",
+        make: || windows(WindowKind::Session(SessionGap::Fixed { gap_ms: 30 * MINUTE })),
+        rounds: 3,
+    },
+    Case {
+        name: "rolling 5m+1h+7d",
+        make: || features(&[("5m", 5 * MINUTE), ("1h", HOUR), ("7d", 7 * DAY)]),
+        rounds: 3,
+    },
 ];
+
+/// The one of this name.
+pub fn case(name: &str) -> Option<Case> {
+    CASES.into_iter().find(|case| case.name == name)
+}
 
 fn aggregates() -> Result<Arc<AggregatesFactory>> {
     let declared = [("spend", "sum(/amount)"), ("txns", "count()")];

@@ -15,8 +15,8 @@ const TURN: u64 = 200;
 const START_MS: i64 = 1_700_003_100_000;
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
-/// Slices of an hour in windows of 1h/5m: in the hour before each key has a record in each.
-const SLICES: u64 = 12;
+/// Records of the hour before where keys are few: then it takes no longer than what is measured.
+const HISTORY: u64 = 1_200_000;
 /// A prime number, by which the hour before goes through the keys.
 const STRIDE: u64 = 7_919;
 
@@ -31,9 +31,8 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn history(args: &Args, keys: u64) -> Option<Self> {
-        // So few that they do not take longer than what is measured, but more than once a slice where keys are few.
-        let rounds = (1_200_000 / keys.max(1)).clamp(SLICES, 5 * SLICES);
+    fn history(args: &Args, keys: u64, rounds: u64) -> Option<Self> {
+        let rounds = (HISTORY / keys.max(1)).clamp(rounds, rounds.max(60));
         let batches = (rounds * keys).div_ceil(BATCH);
         let start_ms = START_MS - HOUR_MS;
         (!args.no_history).then_some(Self { start_ms, length_ms: HOUR_MS, batches, in_turn: true })
@@ -58,14 +57,14 @@ pub struct Turn {
     pub minute: Option<u64>,
 }
 
-/// How many turns a case takes.
-pub fn turns(args: &Args, keys: u64) -> u64 {
-    Stretch::history(args, keys).map_or(0, Stretch::turns) + Stretch::measured(args).turns()
+/// How many turns a case takes that needs so many rounds through the keys before.
+pub fn turns(args: &Args, keys: u64, rounds: u64) -> u64 {
+    Stretch::history(args, keys, rounds).map_or(0, Stretch::turns) + Stretch::measured(args).turns()
 }
 
-/// Turn number `turn`, the same for all cases.
-pub fn turn(args: &Args, keys: u64, turn: u64) -> Turn {
-    let history = Stretch::history(args, keys);
+/// Turn number `turn`; those that are measured are the same for all cases.
+pub fn turn(args: &Args, keys: u64, rounds: u64, turn: u64) -> Turn {
+    let history = Stretch::history(args, keys, rounds);
     let before = history.map_or(0, Stretch::turns);
     let (stretch, at) = match history {
         Some(history) if turn < before => (history, turn),

@@ -5,8 +5,8 @@
 //! 4 s of event time. A task has its state in RocksDB, with the memory that a host has unless it is told otherwise, and
 //! is driven as the runtime drives it: batches of 1,000 records, a commit each 5,000 (100 ms at 50,000 records a
 //! second), timers, write-back every 5 s, a flush every 30 s. Event time goes on by 50,000 records a second. First comes
-//! an hour in which each key has a record every five minutes at least, so that windows are full; it is not counted. Told
-//! is processor time of the whole process, making the records not counted.
+//! an hour in which each key has as many records as it takes until the state of the case is as large as it gets; it is not
+//! counted. Told is processor time of the whole process, making the records not counted.
 
 mod cases;
 mod counted;
@@ -17,7 +17,7 @@ mod turns;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use cases::{CASES, PLAIN};
+use cases::{CASES, Case, PLAIN};
 use report::Measured;
 use turns::Worker;
 
@@ -78,16 +78,19 @@ fn main() -> Result<()> {
 /// All cases with one number of keys.
 fn run(args: &Args, keys: u64) -> Result<Vec<Measured>> {
     let wanted = |name: &str| name == PLAIN || args.case.is_empty() || args.case.iter().any(|case| name.contains(case));
-    let cases = CASES.into_iter().filter(|(name, _)| wanted(name));
-    let mut workers = cases.map(|(name, _)| Worker::start(args, keys, name)).collect::<Result<Vec<_>>>()?;
-    let turns = feed::turns(args, keys);
+    let cases: Vec<Case> = CASES.into_iter().filter(|case| wanted(case.name)).collect();
+    let turns_of = |case: &Case| feed::turns(args, keys, case.rounds);
+    let turns = cases.iter().map(turns_of).max().unwrap_or_default();
+    let mut workers =
+        cases.iter().map(|case| Ok((turns - turns_of(case), Worker::start(args, keys, case.name)?))).collect::<Result<Vec<_>>>()?;
     for turn in 0..turns {
-        for worker in &mut workers {
+        // Those that have less to do before begin later, so that what is measured is in turns.
+        for (_, worker) in workers.iter_mut().filter(|(first, _)| turn >= *first) {
             worker.take_turn()?;
         }
         if turn % 15 == 14 {
             eprintln!("{keys} keys: {} of {turns} turns", turn + 1);
         }
     }
-    workers.into_iter().map(Worker::finish).collect()
+    workers.into_iter().map(|(_, worker)| worker.finish()).collect()
 }

@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     Args,
-    cases::CASES,
+    cases::case,
     counted::{Counted, Counters},
     feed::{self, RATE},
     report::Measured,
@@ -95,7 +95,7 @@ impl Worker {
 /// When the case fails.
 pub fn work(args: &Args, case: &str) -> Result<()> {
     let keys = args.keys.first().copied().context("no number of keys")?;
-    let (_, make) = CASES.into_iter().find(|(name, _)| *name == case).context("no such case")?;
+    let case = self::case(case).context("no such case")?;
     let directory = tempfile::tempdir()?;
     let config =
         RocksConfig { block_cache_bytes: STORE_BYTES, write_buffer_bytes: STORE_BYTES, ..RocksConfig::default() };
@@ -104,15 +104,15 @@ pub fn work(args: &Args, case: &str) -> Result<()> {
         if args.memory { Box::new(MemoryBackend::new()) } else { stores.open("task")? };
     let counters = Arc::new(Counters::default());
     let store = Counted { store, counters: Arc::clone(&counters) };
-    let mut runner = Runner { task: StreamTask::new(make()?.as_ref(), Box::new(store))?, batches: 0 };
+    let mut runner = Runner { task: StreamTask::new((case.make)()?.as_ref(), Box::new(store))?, batches: 0 };
     let mut lines = stdin().lines();
     let mut spent = vec![Duration::ZERO; args.minutes as usize];
     let mut before = None;
     let mut seen = Duration::ZERO;
-    for number in 0..feed::turns(args, keys) {
+    for number in 0..feed::turns(args, keys, case.rounds) {
         lines.next().context("nobody is waiting for the result")??;
         let making = cpu_time(ClockId::ThreadCPUTime);
-        let turn = feed::turn(args, keys, number);
+        let turn = feed::turn(args, keys, case.rounds, number);
         let made = cpu_time(ClockId::ThreadCPUTime) - making;
         if turn.minute.is_some() && before.is_none() {
             before = Some((runner.task.done(), counters.work()));
