@@ -240,6 +240,12 @@ impl TestTask {
         self.open();
     }
 
+    /// As [`Self::restart`], with another version of the step.
+    pub(crate) fn restart_as(&mut self, factory: Arc<dyn OperatorFactory>) {
+        self.factory = factory;
+        self.restart(true);
+    }
+
     /// How many entries are stored, those that say how it is stored not counted.
     pub(crate) fn stored_entries(&mut self) -> usize {
         self.commit(true);

@@ -27,7 +27,7 @@ pub enum Access {
     Groups { state: u8, keys: Vec<u8>, change: Vec<Option<u8>> },
     Put { state: u8, rows: Vec<(u8, Option<u8>)> },
     MapGet { state: u8, rows: Vec<(u8, u8)> },
-    MapPut { state: u8, rows: Vec<(u8, u8, Option<u8>)> },
+    MapPut { state: u8, rows: Vec<(u8, u8, Option<u8>)>, cold: bool },
     MapScan { state: u8, key: u8, start: u8, end: Option<u8>, limit: usize },
     MapClear { state: u8, keys: Vec<u8> },
     Append { state: u8, rows: Vec<(u8, u8)> },
@@ -62,8 +62,8 @@ fn access() -> impl Strategy<Value = Access> {
         }),
         (state(), prop::collection::vec((key(), value()), 0..5)).prop_map(|(state, rows)| Access::Put { state, rows }),
         (state(), prop::collection::vec((key(), key()), 0..5)).prop_map(|(state, rows)| Access::MapGet { state, rows }),
-        (state(), prop::collection::vec((0..3_u8, key(), value()), 0..5))
-            .prop_map(|(state, rows)| Access::MapPut { state, rows }),
+        (state(), prop::collection::vec((0..3_u8, key(), value()), 0..5), any::<bool>())
+            .prop_map(|(state, rows, cold)| Access::MapPut { state, rows, cold }),
         (state(), 0..3_u8, key(), prop::option::of(0..7_u8), 0..5_usize)
             .prop_map(|(state, key, start, end, limit)| Access::MapScan { state, key, start, end, limit }),
         (state(), prop::collection::vec(0..3_u8, 0..2)).prop_map(|(state, keys)| Access::MapClear { state, keys }),
@@ -401,12 +401,13 @@ impl Run<'_> {
                     .collect();
                 assert_eq!(rows(&read), expected);
             }
-            Access::MapPut { state: which, rows } => {
+            Access::MapPut { state: which, rows, cold } => {
                 let state = state_of(StateKind::Map, *which);
                 let keys: Vec<u8> = rows.iter().map(|row| row.0).collect();
                 let fields: Vec<u8> = rows.iter().map(|row| row.1).collect();
                 let values = optional(rows.iter().map(|row| row.2));
-                task.map_put_many(&state, &names(&keys), &names(&fields), &values).expect("a put");
+                let put = if *cold { TaskState::map_put_cold } else { TaskState::map_put_many };
+                put(task, &state, &names(&keys), &names(&fields), &values).expect("a put");
                 for ((&key, &field), value) in keys.iter().zip(&fields).zip(values.iter()) {
                     model.map_put(state.id.0, &name(key), &name(field), value, expiry_ms(*which));
                 }

@@ -209,3 +209,58 @@ fn a_record_outside_of_the_calendar_fails() {
     assert_eq!(reasons, [0, 2]);
     assert_eq!(task.advance(40 * 86_400_000).len(), 1);
 }
+
+#[test]
+fn what_has_fired_of_a_key_is_one_entry() {
+    let kind = WindowKind::Hopping { size_ms: 120, every_ms: 10, offset_ms: 0 };
+    let mut task = task(&WindowSpec::new(kind), 4096);
+    for slice in 0..12 {
+        let values = ["a", "b", "c"].map(|key| (key, slice * 10, "1"));
+        task.process(&batch(values));
+        assert_eq!(task.advance(slice * 10 + 9).len(), 3);
+    }
+    // The rows, the clock, up to where rows go, each slice but the first and its end, and the window that fires next.
+    assert_eq!(task.stored_entries(), 3 + 2 + 2 * 11 + 1);
+}
+
+#[test]
+fn what_is_in_rows_counts_with_every_update() {
+    let kind = WindowKind::Hopping { size_ms: 30, every_ms: 10, offset_ms: 0 };
+    let spec = WindowSpec { lateness_ms: 5, ..WindowSpec::new(kind) };
+    let mut task = task(&spec, 4096);
+    task.process(&batch([("a", 1, "1"), ("b", 2, "2"), ("a", 12, "3")]));
+    assert_eq!(task.advance(19).len(), 4);
+    let on_update = WindowSpec { emit: Emit::OnUpdate, ..spec };
+    task.restart_as(window_with_pages(on_update, Ids::contents(true), 2).expect("windows"));
+    let values = |outcome: crate::testing::Outcome| -> Vec<String> {
+        outcome.emitted.into_iter().map(|emission| emission.value).collect()
+    };
+    // The older one stands beside the row.
+    assert_eq!(
+        values(task.process(&batch([("a", 13, "4"), ("a", 21, "5")]))),
+        ["[-10, 20) 1 3 4", "[0, 30) 1 3 4 5", "[10, 40) 3 4 5", "[20, 50) 5"]
+    );
+    task.advance(1000);
+    assert_eq!(task.stored_entries(), 1, "the clock");
+}
+
+#[test]
+fn large_accumulators_stay_where_they_are() {
+    let kind = WindowKind::Hopping { size_ms: 30, every_ms: 10, offset_ms: 0 };
+    let mut task = task(&WindowSpec::new(kind), 4096);
+    let long = "x".repeat(100);
+    task.process(&batch([("a", 1, long.as_str()), ("a", 12, "3"), ("b", 3, "4")]));
+    let fired = |task: &mut TestTask, at: i64| -> Vec<String> {
+        task.advance(at).into_iter().map(|emission| emission.value).collect()
+    };
+    let of_a = |window: &str, rest: &str| format!("[{window}) {rest}{long}");
+    assert_eq!(fired(&mut task, 9), [of_a("-20, 10", ""), "[-20, 10) 4".into()]);
+    assert_eq!(fired(&mut task, 19), [of_a("-10, 20", "3 "), "[-10, 20) 4".into()]);
+    // It grows past the bound when it has been in the row already.
+    task.process(&batch([("a", 13, long.as_str()), ("b", 14, "5")]));
+    let expected = format!("[0, 30) 3 {long} {long}");
+    assert_eq!(fired(&mut task, 29), [expected, "[0, 30) 4 5".into()]);
+    assert_eq!(fired(&mut task, 39), [of_a("10, 40", "3 "), "[10, 40) 5".into()]);
+    assert_eq!(fired(&mut task, 1000).len(), 0);
+    assert_eq!(task.stored_entries(), 1, "the clock");
+}
