@@ -39,6 +39,15 @@ pub use metrics::{Counter, Gauge, Histogram};
 ///
 /// Beside the struct `Payment` there is then a struct `PaymentColumns` with the same members as whole columns, for
 /// operators that take batches: [`Fields::columns`](trait@Fields) makes it.
+///
+/// What is no type of a field does not compile:
+///
+/// ```compile_fail,E0277
+/// #[derive(millstream_guest::Fields)]
+/// struct Payment {
+///     amount: u32,
+/// }
+/// ```
 pub use millstream_guest_macros::Fields;
 /// Makes a struct the states of an operator: each field is a [`Value`](state::Value), a [`Map`](state::Map) or a
 /// [`List`](state::List).

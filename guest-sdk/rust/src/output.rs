@@ -93,7 +93,20 @@ impl<'a, T: Serialize + ?Sized> Output<'_, Json<&'a T>> {
 }
 
 impl<'a, T: Fields> Output<'_, Typed<&'a T>> {
-    /// These fields, which the operator declares as `writes`; the host makes the value of them.
+    /// These fields, which the operator declares as `writes`; the host makes the value of them. Others do not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// # use millstream_guest::prelude::*;
+    /// # #[derive(Fields)] struct Scored { score: f64 }
+    /// # #[derive(Fields)] struct Other { score: f64 }
+    /// # #[derive(Default)] struct Score;
+    /// #[operator(writes = Scored)]
+    /// impl Operator for Score {
+    ///     fn process(&mut self, _: Record<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
+    ///         ctx.emit(Output::fields(&Other { score: 0.5 }))
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub fn fields(fields: &'a T) -> Self {
         Self::of(Typed(fields))

@@ -33,6 +33,7 @@ mod program;
 mod record;
 mod run;
 mod suite;
+mod written;
 mod yaml;
 
 pub use case::Case;

@@ -10,15 +10,13 @@ use millstream_types::{Digest, OperatorRef};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use crate::case::Histograms;
-
 /// Metrics as they add up over a case.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Metrics {
     pub counters: BTreeMap<String, u64>,
     pub gauges: BTreeMap<String, f64>,
-    pub histograms: Histograms,
+    pub histograms: BTreeMap<String, Vec<f64>>,
 }
 
 impl Metrics {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use include_dir::{Dir, include_dir};
 
-use crate::{Case, Gaps, Kind, case::CaseFile, yaml};
+use crate::{Case, Gaps, Kind, written::CaseFile, yaml};
 
 static CASES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../tests/conformance/cases");
 

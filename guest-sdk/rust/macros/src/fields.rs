@@ -201,3 +201,92 @@ fn is_path(path: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && !name.replace("~0", "").replace("~1", "").contains('~');
     path.strip_prefix('/').is_some_and(|names| names.split('/').all(is_name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(item: TokenStream) -> String {
+        expand(item).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_no_struct_of_fields_is_told() {
+        assert_eq!(
+            reason(quote!(
+                enum E {
+                    A,
+                }
+            )),
+            "fields are the members of a struct"
+        );
+        assert!(
+            reason(quote!(
+                struct S;
+            ))
+            .starts_with("there is no field")
+        );
+        assert!(
+            reason(quote!(
+                struct S(f64);
+            ))
+            .starts_with("fields need names")
+        );
+        assert!(
+            reason(quote!(
+                struct S<T> {
+                    a: T,
+                }
+            ))
+            .contains("one lifetime and no other parameters")
+        );
+        assert!(
+            reason(quote!(
+                struct S<'a, 'b> {
+                    a: &'a str,
+                    b: &'b str,
+                }
+            ))
+            .contains("one lifetime")
+        );
+    }
+
+    #[test]
+    fn paths_are_checked() {
+        let of = |path: &str| {
+            reason(quote!(
+                struct S {
+                    #[field(path = #path)]
+                    a: f64,
+                }
+            ))
+        };
+        for path in ["amount", "/", "/a//b", "", "/a~2"] {
+            assert_eq!(of(path), format!("`{path}` is no path of a field: write `/user/id`"));
+        }
+        assert_eq!(of("/a~1b/~0"), "");
+        let twice = quote!(
+            struct S {
+                a: f64,
+                #[field(path = "/a")]
+                b: f64,
+            }
+        );
+        assert_eq!(reason(twice), "`a` is the field `/a`, too");
+        assert!(
+            reason(quote!(
+                struct S {
+                    #[field(name = "a")]
+                    a: f64,
+                }
+            ))
+            .starts_with("expected `path")
+        );
+    }
+
+    #[test]
+    fn a_lifetime_is_replaced_wherever_it_is() {
+        let replaced = with_lifetime(quote!(Option<Cow<'a, [&'a str]>>), "a", "static");
+        assert_eq!(replaced.to_string(), quote!(Option<Cow<'static, [&'static str]>>).to_string());
+    }
+}
