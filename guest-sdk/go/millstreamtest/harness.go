@@ -1,3 +1,5 @@
+//go:build !wasm
+
 // Package millstreamtest tests operators with go test: natively, without WebAssembly and without a host.
 //
 //	func TestGoal(t *testing.T) {

@@ -25,7 +25,7 @@ pub(super) struct Template {
     pub(super) test: &'static str,
 }
 
-static TEMPLATES: [Template; 2] = [
+static TEMPLATES: [Template; 3] = [
     Template {
         language: "rust",
         files: include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust/template"),
@@ -40,9 +40,18 @@ static TEMPLATES: [Template; 2] = [
         write_sdk: |directory| copy(&C_SDK, directory, &["tests"], &["test", "README.md"]),
         test: "make test",
     },
+    Template {
+        language: "go",
+        files: include_dir!("$CARGO_MANIFEST_DIR/templates/go"),
+        // Not `vendor`, which Go takes for what its own command has written.
+        sdk: "millstream",
+        write_sdk: |directory| copy(&GO_SDK, directory, &[], &["test", "README.md"]),
+        test: "go test",
+    },
 ];
 
 static C_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/c");
+static GO_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/go");
 
 impl Template {
     /// That of a language.

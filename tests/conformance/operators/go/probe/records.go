@@ -11,7 +11,9 @@ import (
 	"millstream.dev/millstream"
 )
 
-func (p *Probe) echo(ctx *millstream.Context, _ millstream.Record) error { return ctx.Emit(millstream.Same()) }
+func (p *Probe) echo(ctx *millstream.Context, _ millstream.Record) error {
+	return ctx.Emit(millstream.Same())
+}
 
 func (p *Probe) drop(*millstream.Context, millstream.Record) error { return nil }
 
