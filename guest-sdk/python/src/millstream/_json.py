@@ -4,9 +4,12 @@ import dataclasses
 import json
 from enum import Enum
 from json import encoder
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ._failure import Failure
+
+
+_field_names: Dict[type, List[str]] = {}
 
 
 def plain(value: Any) -> Any:
@@ -15,7 +18,10 @@ def plain(value: Any) -> Any:
         nested = getattr(value, "_to_json", None)
         if nested is not None:
             return nested()
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        names = _field_names.get(type(value))
+        if names is None:
+            names = _field_names[type(value)] = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -14,6 +14,8 @@ from ._output import OutputBuilder
 from ._part import F, Part, check_name
 from ._rows import RowCall, batch_call, record_call, timer_call
 from .state import Codec, List as ListState, Map, Value
+from .state._mutable import MutableValue
+from .state.codec import standard
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -58,7 +60,8 @@ class Operator(Part[C]):
     ) -> Value[T]:
         """Declares a state with one value for each key. `ttl` is how long a value lives after its last write, such as
         `"7d"`; `version` is the version of the stored values' format."""
-        return self._declare(Value(*self._place(name, type, ttl, version, codec), prefetch=prefetch))
+        kind = MutableValue if (codec or standard(type)).mutable else Value
+        return self._declare(kind(*self._place(name, type, ttl, version, codec), prefetch=prefetch))  # type: ignore[arg-type]
 
     def map(
         self, name: str, field: Type[K], type: Type[T], *, ttl: Union[str, int, None] = None, version: int = 1,

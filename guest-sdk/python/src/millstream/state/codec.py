@@ -9,7 +9,7 @@ import struct
 from typing import Any, Callable, Optional
 
 from .. import _json
-from .._convert import convert
+from .._convert import reader
 
 
 class Codec:
@@ -114,7 +114,7 @@ class Json(Codec):
     """JSON, read into the annotated type."""
 
     def __init__(self, kind: Any = Any) -> None:
-        self.kind = kind
+        self._read = reader(kind)
 
     def encode(self, value: Any) -> bytes:
         return _json.dumps(value).encode()
@@ -124,7 +124,7 @@ class Json(Codec):
         value, end = _json.scan_once(text, 0)
         if end != len(text):
             raise ValueError("more than one JSON value")
-        return convert(value, self.kind)
+        return self._read(value)
 
 
 def _of(kind: type, value: Any) -> Any:

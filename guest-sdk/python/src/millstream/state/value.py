@@ -1,7 +1,7 @@
 """One value for each key."""
 
 from array import array
-from typing import Any, List, Optional, Set, Tuple, TypeVar, Union, overload
+from typing import Any, List, Optional, Tuple, TypeVar, Union, overload
 
 from .. import _columns, _host
 from .._contract import StateKind
@@ -30,24 +30,18 @@ class Value(State[T]):
     def __init__(self, *declared: Any, prefetch: bool = True) -> None:
         super().__init__(*declared)
         self._prefetch = prefetch
-        self._mutable = self._codec.mutable
         #: What each group of the batch has now; `None`: nothing.
         self._values: List[Any] = []
         #: The row, the group and what it had before, of each change of the batch.
         self._log: List[Tuple[int, int, Any]] = []
-        #: What can be changed in place is kept as it is stored, and decoded again where a record may have changed it.
+        #: The same as it is stored, where it is not decoded at once.
         self._stored: List[Any] = []
-        self._lent: Set[int] = set()
-        self._lent_row = -1
         #: All numbers of the batch are decoded.
         self._decoded = False
         #: What a program of whole columns has stored.
         self._whole: "Optional[array[Any]]" = None
-        if self._mutable:
-            self.get = self._get_mutable  # type: ignore[method-assign]
-        kind = getattr(self._codec, "kind", None)
-        if not self._mutable and prefetch and kind in (int, float):
-            self.set = _quick_set(self, kind)  # type: ignore[method-assign]
+        if self._codec.array and prefetch:
+            self.set = _quick_set(self, float if self._codec.array == "d" else int)  # type: ignore[method-assign]
 
     @overload
     def get(self) -> Optional[T]: ...
@@ -65,11 +59,6 @@ class Value(State[T]):
             value = self._read()
             return default if value is None else value
         return value
-
-    def _get_mutable(self, default: Any = None) -> Any:
-        if self._lent_row != self._at.row:
-            self._take_back()
-        return Value.get(self, default)
 
     def set(self, value: T) -> None:
         """Sets the value of the key."""
@@ -105,14 +94,7 @@ class Value(State[T]):
             group = at.group
         if not 0 <= group < len(self._values):
             raise self._no_key()
-        if self._mutable:
-            encoded = None if value is None else self._codec.encode(value)
-            self._log.append((at.row, group, self._stored[group]))
-            self._stored[group] = encoded
-            # The program may go on to change what it has set: the next record decodes what is stored.
-            self._lend(group)
-        else:
-            self._log.append((at.row, group, self._values[group]))
+        self._log.append((at.row, group, self._values[group]))
         self._values[group] = value
 
     def _read(self, group: int = -1) -> Any:
@@ -121,33 +103,19 @@ class Value(State[T]):
         value = self._values[group]
         if value is not _UNREAD:
             return value
+        value = self._values[group] = self._read_stored(group)
+        return value
+
+    def _read_stored(self, group: int) -> Any:
         stored = self._stored[group]
         if stored is _UNREAD:
             key = _columns.write([self._at.group_keys[group]])
             stored = self._stored[group] = _columns.read(self._ask(_host.get_many, key))[0]
-        value = None if stored is None else self._decode(stored)
-        if self._mutable:
-            self._lend(group)
-        self._values[group] = value
-        return value
-
-    def _lend(self, group: int) -> None:
-        """A record has in hand what it may change in place: no other record sees it."""
-        if self._lent_row != self._at.row:
-            self._take_back()
-            self._lent_row = self._at.row
-        self._lent.add(group)
-
-    def _take_back(self) -> None:
-        for group in self._lent:
-            self._values[group] = _UNREAD
-        self._lent.clear()
+        return None if stored is None else self._decode(stored)
 
     def _begin(self, column: Any) -> None:
         count = len(self._at.group_keys)
         self._log.clear()
-        self._lent.clear()
-        self._lent_row = -1
         self._whole = None
         numbers = _numbers(column, self._codec.array) if column is not None and self._codec.array else None
         self._decoded = numbers is not None
@@ -161,13 +129,10 @@ class Value(State[T]):
             self._values = [_UNREAD] * count
 
     def _undo(self, row: int) -> None:
-        log, into = self._log, self._stored if self._mutable else self._values
-        self._take_back()
+        log = self._log
         while log and log[-1][0] == row:
             _, group, before = log.pop()
-            into[group] = before
-            if self._mutable:
-                self._values[group] = _UNREAD
+            self._values[group] = before
 
     def _finish(self) -> Any:
         if self._whole is not None:
@@ -175,12 +140,10 @@ class Value(State[T]):
         if not self._log:
             return None
         groups = sorted({change[1] for change in self._log})
-        now = self._stored if self._mutable else self._values
-        values = [now[group] for group in groups]
-        if self._mutable:
-            column = _columns.write(values)
-        else:
-            column = self._column(values)
+        return self._hand_over(groups, self._column([self._values[group] for group in groups]))
+
+    def _hand_over(self, groups: List[int], column: Any) -> Any:
+        """What changed: back with the batch, or to the host at once."""
         if self._prefetch:
             return _columns.pack_u32s(groups), column
         keys = _columns.write([self._at.group_keys[group] for group in groups])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from .. import _columns, _json
-from .._contract import HeaderColumn, RecordBatch
+from .._contract import ColumnType, HeaderColumn, RecordBatch
 from .._fields import Spec
 from .._typed import read_typed
 
@@ -131,10 +131,11 @@ def _written(batch: RecordBatch, specs: Sequence[Spec]) -> List[Optional[bytes]]
     rows: List[Dict[str, Any]] = [{} for _ in range(batch.count)]
     for spec, column in zip(specs, batch.columns):
         assert column.name == spec.path and column.kind.value == spec.kind.value
-        parsed = Spec(spec.path, spec.kind, spec.optional, spec.attributes, False)
-        for into, value in zip(rows, read_typed(parsed, column)):
+        is_json = spec.kind is ColumnType.BYTES
+        as_text = Spec(spec.path, spec.kind, spec.optional, spec.attributes, True)
+        for into, value in zip(rows, read_typed(as_text, column)):
             if value is not None:
-                _json.put(into, spec.steps, value)
+                _json.put(into, spec.steps, json.loads(value) if is_json else value)
             elif not spec.optional:
                 raise AssertionError(f"a null was written as `{spec.path}`, which is not optional")
     return [_json.dumps(row).encode() for row in rows]
