@@ -52,7 +52,7 @@ function describe(value) {
 }
 
 /** Files of the SDK and of the interpreter, which say nothing to whoever wrote the operator. */
-const INTERNAL = /(?:^|[/@( ])(?:node:|millstream:|initializer\.js)|\/millstream\/src\/|guest-sdk\/javascript\/(?:src|interpreter)\/|> eval\b/;
+const INTERNAL = /(?:^|[/@( ])(?:node:|millstream:|millstream-sdk\.m?js|initializer\.js)|\/millstream\/src\/|guest-sdk\/javascript\/(?:src|interpreter)\/|> eval\b/;
 
 /** The frames of a stack that are the program's own, the innermost first, in one form whatever the engine. */
 export function frames(stack) {

@@ -7,6 +7,7 @@ import { exact } from "./types.js";
 
 /** A typed column of the batch in hand. */
 export class TypedColumn {
+  #bytes;
   #values;
 
   /** `raw` is the column as it crossed, `length` the number of rows. */
@@ -32,7 +33,7 @@ export class TypedColumn {
 
   /** Text, and JSON, as the bytes that they are. */
   get bytes() {
-    return (this.#values ??= new Column(this.raw));
+    return (this.#bytes ??= new Column(this.raw));
   }
 
   /**
