@@ -1,6 +1,6 @@
 /** What a program must not use since it is not there: said when it is loaded, with the place. */
 
-import { declaredAnywhere, isReference, walk } from "./syntax.js";
+import { declaredAnywhere, isReference, topLevelAwait, walk } from "./syntax.js";
 import { at } from "./errors.js";
 
 const SANDBOX = "an operator runs in a sandbox without a system under it";
@@ -49,6 +49,10 @@ export function refuseForeign(path, source, program) {
     if (parent.type === "UnaryExpression" && parent.operator === "typeof") looked.add(node.name);
     else used.push(node);
   });
+  const waits = topLevelAwait(program);
+  if (waits !== undefined) {
+    throw at(path, source, waits.loc.start.line, waits.loc.start.column, "`await` outside of a function: nothing waits while a program is loaded");
+  }
   const first = used.find(({ name }) => !declared.has(name) && !looked.has(name));
   if (first !== undefined) throw at(path, source, first.loc.start.line, first.loc.start.column, FOREIGN[first.name]);
 }

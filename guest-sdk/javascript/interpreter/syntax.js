@@ -44,6 +44,17 @@ export function declaredBy(declaration) {
 
 const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
 
+/** The first `await` that is in no function, if there is one. */
+export function topLevelAwait(node) {
+  if (FUNCTIONS.has(node.type)) return undefined;
+  if (node.type === "AwaitExpression" || (node.type === "ForOfStatement" && node.await)) return node;
+  for (const child of Object.values(node).flat()) {
+    const found = typeof child?.type === "string" ? topLevelAwait(child) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** Every name that is declared anywhere in a program but by imports. */
 export function declaredAnywhere(program) {
   const names = new Set();

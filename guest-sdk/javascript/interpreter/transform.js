@@ -24,7 +24,6 @@ export function parsed(path, source) {
       sourceType: "module",
       locations: true,
       allowHashBang: true,
-      allowAwaitOutsideFunction: false,
     });
   } catch (error) {
     if (error.loc === undefined) throw error;
@@ -163,9 +162,10 @@ class Transform {
     }
     const local = `${this.own}default`;
     this.exports.set("default", local);
-    const before = blank(this.source.slice(node.start, declaration.start)).replace(/^ +/, "");
-    this.edit(node.start, declaration.start, `const ${local}=${before}(`);
-    this.edit(declaration.end, declaration.end, ")");
+    // Parentheses around the expression are no part of it.
+    const keywords = node.start + /^export(?:\s|\/\*.*?\*\/|\/\/.*\n)+default/s.exec(this.source.slice(node.start))[0].length;
+    const before = blank(this.source.slice(node.start, keywords)).replace(/^ +/, "");
+    this.edit(node.start, keywords, `const ${local}=${before}`);
     this.edit(node.end, node.end, sync);
   }
 
