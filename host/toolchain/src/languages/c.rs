@@ -149,14 +149,15 @@ impl Compiler {
         let mut command = match self {
             Self::Zig { python, .. } => {
                 let mut command = Command::new(python);
-                // No SIMD: a host may be without.
+                // No SIMD: a host may be without. No bulk memory: its instructions are calls into the host's runtime,
+                // which cost more than the few bytes that are mostly copied.
                 command.args(["-m", "ziglang", "cc", "-target", "wasm32-wasi"]);
-                command.arg("-mcpu=generic+bulk_memory+sign_ext+nontrapping_fptoint+mutable_globals");
+                command.arg("-mcpu=mvp+sign_ext+nontrapping_fptoint+mutable_globals");
                 command
             }
             Self::Clang(clang) => {
                 let mut command = Command::new(clang);
-                command.args(["--target=wasm32-wasip1", "-mbulk-memory", "-msign-ext", "-mnontrapping-fptoint"]);
+                command.args(["--target=wasm32-wasip1", "-mno-bulk-memory", "-msign-ext", "-mnontrapping-fptoint"]);
                 // An overflow of the stack then traps and overwrites nothing. Zig does so anyway.
                 command.arg("-Wl,--stack-first");
                 command
