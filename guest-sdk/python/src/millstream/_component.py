@@ -5,8 +5,11 @@ Each class answers for an interface of the contract; componentize-py finds them 
 """
 
 import gc
+import linecache
 import logging
+import os
 import sys
+import types
 from typing import Any, Callable, List, Optional
 
 from . import _load, _seeded, log
@@ -188,9 +191,22 @@ class Watermarks:
         return _call(_part("watermark-generator")._on_time, state, now)
 
 
-def built_in(module: str) -> None:
-    """Takes the program of a module that is built into the component."""
-    program = _load.program_of(sys.modules[module] if module in sys.modules else __import__(module), f"module `{module}`")
+def built_in(main: str, name: str, world: str) -> None:
+    """Takes the program of a file that is built into the component, for a world."""
+    name = "__program__" if name in sys.modules else name
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    path = next(path for path in (f"{place}/{main}" for place in sys.path) if os.path.exists(path))
+    with open(path, "rb") as file:
+        program = _load.made(module, main, file.read())
+    if program.world != world:
+        raise ProgramError(
+            f"`{main}` is of the world `{program.world}`, and the component is of `{world}`: "
+            f'say `world = "{program.world}"` in [tool.millstream] of pyproject.toml'
+        )
+    # What the program was loaded from is shown by tracebacks, and is not there to be read again.
+    for other in list(sys.modules.values()):
+        linecache.getlines(getattr(other, "__file__", None) or "")
     install(program)
 
 

@@ -74,10 +74,15 @@ def load(files: Dict[str, bytes], main: str) -> Part[Any]:
     module = types.ModuleType(name)
     # A file beside it that imports it is given this one.
     sys.modules[name] = module
+    return made(module, main, files[main])
+
+
+def made(module: types.ModuleType, main: str, content: bytes) -> Part[Any]:
+    """Runs the main file of a program and takes what it makes. Raises `ProgramError`."""
     try:
-        run(module, main, files[main])
+        run(module, main, content)
     except ModuleNotFoundError as error:
-        raise ProgramError(_missing(error, files)) from None
+        raise ProgramError(_missing(error)) from None
     except ProgramError as error:
         raise ProgramError(f"{error}{_trace(error.__traceback__)}") from None
     except Exception as error:
@@ -106,16 +111,14 @@ def program_of(module: types.ModuleType, where: str) -> Part[Any]:
     return found[0]  # type: ignore[no-any-return]
 
 
-def _missing(error: ModuleNotFoundError, files: Dict[str, bytes]) -> str:
+def _missing(error: ModuleNotFoundError) -> str:
     name = error.name or "?"
     top = name.partition(".")[0]
     if top in getattr(sys, "stdlib_module_names", ()):
         why = "it is of the standard library, but needs what there is not in here, such as threads, sockets or files"
     else:
-        own = ", ".join(sorted(path for path in files if path.endswith(".py")))
         why = (
-            f"it is neither of the standard library nor a file of the program, which are {own}. "
-            "A third-party package goes into `dependencies` of pyproject.toml: `millstream plugin build` then makes a "
-            "component with it"
+            "it is neither of the standard library nor a file of the program. A third-party package goes into "
+            "`dependencies` of pyproject.toml: `millstream plugin build` then makes a component with it"
         )
     return f"there is no module `{name}` to import: {why}{_trace(error.__traceback__)}"
