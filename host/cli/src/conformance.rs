@@ -7,17 +7,17 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use millstream_conformance::{Case, CaseFailure, Gap, Kind, Program, Quota, Suite};
+use millstream_conformance::{Case, Kind, Program, Quota, Suite, Verdict};
 use millstream_operator::{OperatorDescription, OperatorFactory, Parts};
 use millstream_types::OperatorRef;
-use millstream_wasm::{EngineConfig, Limits, Plugin, WasmHost};
+use millstream_wasm::Limits;
 use serde_json::{Value, json};
 
 use crate::{
     args::Output,
-    components::{self, Component},
+    components::{self, Component, WasmLoader},
     failure::{FAILED, Failure, INVALID},
-    output,
+    output, plugin,
 };
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ Examples:
   millstream conformance rust/probe.wasm --then python/probe.wasm
   millstream conformance probe.wasm --language go -o json")]
 pub(crate) struct ConformanceArgs {
-    /// A component (.wasm), or a project's directory.
+    /// A component (.wasm), a script, or a project's directory.
     file: PathBuf,
     /// Run cases whose name has this in it; may be repeated. [default: all]
     #[arg(long = "case", value_name = "NAME")]
@@ -50,13 +50,7 @@ pub(crate) struct ConformanceArgs {
     languages: Vec<String>,
 }
 
-/// A component with the limits of its instances.
-struct Tested {
-    plugin: Plugin,
-    limits: Limits,
-}
-
-impl Program for Tested {
+impl Program for Component {
     fn description(&self) -> &OperatorDescription {
         self.plugin.description()
     }
@@ -76,7 +70,7 @@ impl Program for Tested {
     }
 
     fn parts(&self) -> Arc<dyn Parts> {
-        Arc::new(Component { plugin: self.plugin.clone(), limits: self.limits.clone() })
+        Arc::new(self.clone())
     }
 }
 
@@ -85,26 +79,19 @@ struct Ran<'a> {
     case: &'a Case,
     /// Which components it went over: `a.wasm`, or `a.wasm, then b.wasm`.
     over: String,
-    outcome: Result<(), CaseFailure>,
-    gap: Option<&'a Gap>,
+    verdict: Verdict<'a>,
 }
 
 impl Ran<'_> {
-    /// As it should be: passed, or a known gap.
-    fn is_fine(&self) -> bool {
-        self.outcome.is_ok() != self.gap.is_some()
-    }
-
     fn print(&self) -> Result<()> {
-        let Self { case, over, outcome, gap } = self;
-        let name = &case.name;
-        match (outcome, gap) {
-            (Ok(()), None) => output::line(format!("ok    {name}")),
-            (Ok(()), Some(gap)) => {
+        let (name, over) = (&self.case.name, &self.over);
+        match &self.verdict {
+            Verdict::Passed => output::line(format!("ok    {name}")),
+            Verdict::Known(gap) => output::line(format!("gap   {name}: {}", gap.reason)),
+            Verdict::NoGap(gap) => {
                 output::line(format!("FAIL  {name}: passes, and is listed as a gap of {}; remove it", gap.language))
             }
-            (Err(_), Some(gap)) => output::line(format!("gap   {name}: {}", gap.reason)),
-            (Err(failure), None) => {
+            Verdict::Failed(failure) => {
                 output::line(format!("FAIL  {name} ({over})"))?;
                 failure.to_string().lines().try_for_each(|line| output::line(format!("        {line}")))
             }
@@ -112,13 +99,18 @@ impl Ran<'_> {
     }
 
     fn json(&self) -> Value {
-        let mut report = json!({ "case": self.case.name, "over": self.over, "ok": self.is_fine() });
+        let mut report = json!({ "case": self.case.name, "over": self.over, "ok": self.verdict.is_fine() });
         if let Some(report) = report.as_object_mut() {
-            report.extend(self.gap.map(|gap| ("gap".into(), gap.reason.clone().into())));
-            if let Err(failure) = &self.outcome {
-                report.insert("step".into(), failure.step.into());
-                report.insert("what".into(), failure.what.clone().into());
-                report.insert("details".into(), failure.details.clone().into());
+            match &self.verdict {
+                Verdict::Passed => {}
+                Verdict::Known(gap) | Verdict::NoGap(gap) => {
+                    report.insert("gap".into(), gap.reason.clone().into());
+                }
+                Verdict::Failed(failure) => {
+                    report.insert("step".into(), failure.step.into());
+                    report.insert("what".into(), failure.what.clone().into());
+                    report.insert("details".into(), failure.details.clone().into());
+                }
             }
         }
         report
@@ -127,10 +119,10 @@ impl Ran<'_> {
 
 pub(crate) fn run(args: &ConformanceArgs, output: Output) -> Result<()> {
     let suite = Suite::built_in()?;
-    let engine = WasmHost::new(EngineConfig::default())?;
-    let (first, kind) = load(&engine, &args.file, args.program)?;
+    let loader = plugin::loader()?;
+    let (first, kind) = load(&loader, &args.file, args.program)?;
     let mut ways = vec![(&args.file, &first, &args.file, &first)];
-    let second = args.then.as_deref().map(|file| load(&engine, file, Some(kind))).transpose()?;
+    let second = args.then.as_deref().map(|file| load(&loader, file, Some(kind))).transpose()?;
     if let (Some((second, _)), Some(file)) = (&second, &args.then) {
         ways = vec![(&args.file, &first, file, second), (file, second, &args.file, &first)];
     }
@@ -153,7 +145,8 @@ pub(crate) fn run(args: &ConformanceArgs, output: Output) -> Result<()> {
         };
         for &case in &cases {
             let outcome = millstream_conformance::run(case, program, second);
-            let one = Ran { case, over: over.clone(), outcome, gap: suite.gaps.find(&case.name, &args.languages) };
+            let verdict = Verdict::of(outcome, suite.gaps.find(&case.name, &args.languages));
+            let one = Ran { case, over: over.clone(), verdict };
             if output == Output::Text {
                 one.print()?;
             }
@@ -163,22 +156,21 @@ pub(crate) fn run(args: &ConformanceArgs, output: Output) -> Result<()> {
     conclude(kind, &ran, output)
 }
 
-fn load(engine: &WasmHost, file: &Path, program: Option<Kind>) -> Result<(Arc<dyn Program>, Kind)> {
+fn load(loader: &WasmLoader, file: &Path, program: Option<Kind>) -> Result<(Arc<dyn Program>, Kind)> {
     let (bytes, _) = components::component(file)?;
-    let plugin = engine.load(&bytes).map_err(|refused| {
-        let reasons = refused.reasons.iter().map(ToString::to_string);
-        Failure::new(INVALID, format!("{} is not an operator", file.display())).details(reasons)
+    let component = loader.component(&bytes).map_err(|refusal| {
+        Failure::new(INVALID, format!("{} is not an operator", file.display())).details(refusal.0)
     })?;
-    let world = plugin.world().name();
-    let kind = program.or_else(|| Kind::of(world, plugin.description())).ok_or_else(|| {
+    let world = component.plugin.world().name();
+    let kind = program.or_else(|| Kind::of(world, component.plugin.description())).ok_or_else(|| {
         Failure::new(INVALID, format!("{} is of the world {world}, for which there are no cases", file.display()))
     })?;
-    Ok((Arc::new(Tested { plugin, limits: Limits::default() }), kind))
+    Ok((Arc::new(component), kind))
 }
 
 fn conclude(kind: Kind, ran: &[Ran<'_>], output: Output) -> Result<()> {
-    let failed = ran.iter().filter(|one| !one.is_fine()).count();
-    let gaps = ran.iter().filter(|one| one.gap.is_some() && one.is_fine()).count();
+    let failed = ran.iter().filter(|one| !one.verdict.is_fine()).count();
+    let gaps = ran.iter().filter(|one| matches!(one.verdict, Verdict::Known(_))).count();
     let passed = ran.len() - failed - gaps;
     match output {
         Output::Json => output::json(&json!({

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{suite::SuiteError, yaml};
+use crate::{CaseFailure, suite::SuiteError, yaml};
 
 /// A case that a language does not pass.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,5 +47,60 @@ impl Gaps {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Gap> {
         self.0.iter()
+    }
+}
+
+/// What came of a case, in view of the gaps that are known.
+#[derive(Clone, Debug)]
+pub enum Verdict<'a> {
+    /// It passed.
+    Passed,
+    /// It failed.
+    Failed(CaseFailure),
+    /// It failed, and that is known.
+    Known(&'a Gap),
+    /// It passed, though it is listed as a gap.
+    NoGap(&'a Gap),
+}
+
+impl<'a> Verdict<'a> {
+    /// The verdict on an outcome.
+    pub fn of(outcome: Result<(), CaseFailure>, gap: Option<&'a Gap>) -> Self {
+        match (outcome, gap) {
+            (Ok(()), None) => Self::Passed,
+            (Ok(()), Some(gap)) => Self::NoGap(gap),
+            (Err(_), Some(gap)) => Self::Known(gap),
+            (Err(failure), None) => Self::Failed(failure),
+        }
+    }
+
+    /// Whether it is as it should be.
+    pub fn is_fine(&self) -> bool {
+        matches!(self, Self::Passed | Self::Known(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTED: &str = "[{ language: go, case: a, reason: because }]";
+
+    #[test]
+    fn a_gap_is_one_of_its_language_and_case() {
+        let gaps = Gaps::read(LISTED).expect("valid");
+        let find = |case, language: &str| gaps.find(case, &["c".into(), language.into()]).is_some();
+        assert_eq!((find("a", "go"), find("a", "rust"), find("b", "go")), (true, false, false));
+        assert!(Gaps::read("[{ language: go, case: a, reason: ' ' }]").is_err(), "a gap has a reason");
+    }
+
+    #[test]
+    fn a_gap_that_is_passed_is_a_failure() {
+        let gaps = Gaps::read(LISTED).expect("valid");
+        let gap = gaps.iter().next();
+        let failure = || Err(CaseFailure { step: None, what: "wrong".into(), details: Vec::new() });
+        let is_fine = |outcome, gap| Verdict::of(outcome, gap).is_fine();
+        assert!(is_fine(Ok(()), None) && is_fine(failure(), gap));
+        assert!(!is_fine(failure(), None) && !is_fine(Ok(()), gap));
     }
 }

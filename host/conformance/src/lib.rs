@@ -37,7 +37,7 @@ mod written;
 mod yaml;
 
 pub use case::Case;
-pub use gaps::{Gap, Gaps};
+pub use gaps::{Gap, Gaps, Verdict};
 pub use program::{Kind, Program, Quota};
 pub use run::{CaseFailure, run};
 pub use suite::{Suite, SuiteError};
