@@ -25,7 +25,7 @@ pub(super) struct Template {
     pub(super) test: &'static str,
 }
 
-static TEMPLATES: [Template; 3] = [
+static TEMPLATES: [Template; 4] = [
     Template {
         language: "rust",
         files: include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust/template"),
@@ -48,9 +48,17 @@ static TEMPLATES: [Template; 3] = [
         write_sdk: |directory| copy(&GO_SDK, directory, &[], &["test", "README.md"]),
         test: "go test",
     },
+    Template {
+        language: "python",
+        files: include_dir!("$CARGO_MANIFEST_DIR/templates/python"),
+        sdk: "vendor/millstream",
+        write_sdk: |directory| copy(&PYTHON_SDK, directory, &[], &[]),
+        test: "python3 -m unittest",
+    },
 ];
 
 static C_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/c");
+static PYTHON_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/python/src");
 static GO_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/go");
 
 impl Template {
