@@ -1,5 +1,5 @@
 // Makes a component of a project with packages: `node project.mjs MAIN SDK_DIR WIT_DIR OUTPUT.wasm`, where the SDK is
-// this package and the contract has `millstream:operator` in it and `millstream:window` below `window`.
+// this package and the contract has `millstream:operator` in it and `millstream:window` in `deps/window`.
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -47,7 +47,7 @@ try {
   await mkdir(join(contract, "deps"), { recursive: true });
   const onlyFiles = { recursive: true, filter: (path) => path === wit || path.endsWith(".wit") };
   await cp(wit, join(contract, "deps/operator"), onlyFiles);
-  await cp(join(wit, "window"), join(contract, "deps/window"), { recursive: true });
+  await cp(join(wit, "deps/window"), join(contract, "deps/window"), { recursive: true });
   await writeFile(
     join(contract, "program.wit"),
     `package millstream:program;\nworld program {\n  include millstream:${from}/${world}@0.1.0;\n}\n`,

@@ -25,7 +25,7 @@ pub(super) struct Template {
     pub(super) test: &'static str,
 }
 
-static TEMPLATES: [Template; 4] = [
+static TEMPLATES: [Template; 5] = [
     Template {
         language: "rust",
         files: include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust/template"),
@@ -55,11 +55,19 @@ static TEMPLATES: [Template; 4] = [
         write_sdk: |directory| copy(&PYTHON_SDK, directory, &[], &[]),
         test: "python3 -m unittest",
     },
+    Template {
+        language: "javascript",
+        files: include_dir!("$CARGO_MANIFEST_DIR/templates/javascript"),
+        sdk: "vendor/millstream",
+        write_sdk: |directory| copy(&JAVASCRIPT_SDK, directory, &["interpreter", "tests"], &["test"]),
+        test: "npm install && npm test",
+    },
 ];
 
 static C_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/c");
 static PYTHON_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/python/src");
 static GO_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/go");
+static JAVASCRIPT_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/javascript");
 
 impl Template {
     /// That of a language.
