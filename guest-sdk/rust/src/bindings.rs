@@ -30,6 +30,7 @@ pub mod window {
             with: {
                 "millstream:operator/types@0.1.0": crate::bindings::millstream::operator::types,
                 "millstream:operator/log@0.1.0": crate::bindings::millstream::operator::log,
+                "millstream:operator/metrics@0.1.0": crate::bindings::millstream::operator::metrics,
                 "millstream:window/types@0.1.0": generate,
             },
         });
@@ -44,6 +45,7 @@ pub mod window {
             with: {
                 "millstream:operator/types@0.1.0": crate::bindings::millstream::operator::types,
                 "millstream:operator/log@0.1.0": crate::bindings::millstream::operator::log,
+                "millstream:operator/metrics@0.1.0": crate::bindings::millstream::operator::metrics,
                 "millstream:window/types@0.1.0": crate::bindings::window::aggregator::millstream::window::types,
             },
         });
@@ -58,6 +60,7 @@ pub mod window {
             with: {
                 "millstream:operator/types@0.1.0": crate::bindings::millstream::operator::types,
                 "millstream:operator/log@0.1.0": crate::bindings::millstream::operator::log,
+                "millstream:operator/metrics@0.1.0": crate::bindings::millstream::operator::metrics,
                 "millstream:window/types@0.1.0": crate::bindings::window::aggregator::millstream::window::types,
             },
         });
@@ -72,6 +75,7 @@ pub mod window {
             with: {
                 "millstream:operator/types@0.1.0": crate::bindings::millstream::operator::types,
                 "millstream:operator/log@0.1.0": crate::bindings::millstream::operator::log,
+                "millstream:operator/metrics@0.1.0": crate::bindings::millstream::operator::metrics,
             },
         });
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream_operator::OperatorError;
+use millstream_operator::{GuestMetric, OperatorError};
 
 use crate::{
     Limits, Plugin,
@@ -18,6 +18,8 @@ pub(crate) struct Resident<E> {
     pub(crate) limits: Arc<Limits>,
     config: Arc<str>,
     instance: Option<Instance<E>>,
+    /// What it reported and nobody has taken.
+    metrics: Vec<GuestMetric>,
 }
 
 impl<E: Exports> Resident<E> {
@@ -31,7 +33,7 @@ impl<E: Exports> Resident<E> {
         config: Arc<str>,
         limits: Arc<Limits>,
     ) -> Result<Self, OperatorError> {
-        let mut resident = Self { plugin, identity, limits, config, instance: None };
+        let mut resident = Self { plugin, identity, limits, config, instance: None, metrics: Vec::new() };
         resident.instance = Some(resident.start()?);
         Ok(resident)
     }
@@ -63,11 +65,19 @@ impl<E: Exports> Resident<E> {
             None => self.start()?,
         };
         let result = call(&mut instance);
+        if result.is_ok() {
+            self.metrics.append(&mut instance.data_mut().metrics.take());
+        }
         // After `Refused` the instance is sound: the guest chose to answer so. Everything else ends it.
         let sound = matches!(result, Ok(_) | Err(OperatorError::Refused(_)));
         if sound && !(may_recycle && instance.is_overgrown()) {
             self.instance = Some(instance);
         }
         result
+    }
+
+    /// What it has reported in calls that went well, since it was asked last.
+    pub(crate) fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        std::mem::take(&mut self.metrics)
     }
 }

@@ -22,7 +22,9 @@ pub enum World {
 /// Interfaces of types alone, which every component may import.
 const TYPES: [&str; 2] = ["millstream:operator/types@0.1.0", "millstream:window/types@0.1.0"];
 /// What parts of windows may import.
-const PART: [&str; 1] = ["millstream:operator/log@0.1.0"];
+const PART: [&str; 2] = ["millstream:operator/log@0.1.0", "millstream:operator/metrics@0.1.0"];
+/// What watermark generators may import: they belong to a source, and metrics to a step.
+const GENERATOR: [&str; 1] = ["millstream:operator/log@0.1.0"];
 /// What operators may import.
 const OPERATOR: [&str; 4] = [
     "millstream:operator/log@0.1.0",
@@ -82,6 +84,7 @@ impl World {
     pub(crate) fn grants(self, import: &str) -> bool {
         let granted = match self {
             Self::Operator => &OPERATOR[..],
+            Self::WatermarkGenerator => &GENERATOR[..],
             _ => &PART[..],
         };
         TYPES.contains(&import) || granted.contains(&import)

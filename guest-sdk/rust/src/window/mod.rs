@@ -21,6 +21,7 @@ mod assigner;
 mod failures;
 mod function;
 mod pane;
+mod report;
 mod trigger;
 mod watermark;
 
@@ -51,5 +52,6 @@ pub use millstream_guest_macros::window_assigner;
 /// `type Gathered` is `()` unless there is one, and `begin` is by `Default`.
 pub use millstream_guest_macros::window_function;
 pub use pane::{Pane, Window};
+pub use report::{count, gauge, observe};
 pub use trigger::{Trigger, TriggerComponent, TriggerPane, Verdict};
 pub use watermark::{Partition, WatermarkComponent, WatermarkGenerator};

@@ -25,7 +25,7 @@ pub use builtin::Aggregates;
 pub use declaration::AggregateError;
 pub use factory::AggregatesFactory;
 
-use crate::{OperatorError, RecordFailure};
+use crate::{GuestMetric, OperatorError, RecordFailure};
 
 /// Records to add.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,11 @@ pub trait Aggregation: Send {
     /// # Errors
     /// When an accumulator is damaged, or the call as a whole failed.
     fn results(&mut self, accumulators: &BytesColumn, panes: &Panes<'_>) -> Result<BytesColumn, OperatorError>;
+
+    /// What it has reported since it was asked last.
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        Vec::new()
+    }
 }
 
 /// Makes instances of one aggregation. Shared by all workers.

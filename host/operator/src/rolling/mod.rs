@@ -54,9 +54,7 @@ use std::{fmt, sync::Arc};
 use millstream_types::{Digest, OperatorRef};
 
 pub use functions::{RollingAggregates, RollingFunctions};
-pub use spec::{
-    MAX_SLICES, RollingError, RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms,
-};
+pub use spec::{MAX_SLICES, RollingError, RollingSpec, RollingWindow, default_lateness_ms, default_resolution_ms};
 
 use self::operator::{Plan, Rolling, declarations};
 use crate::{Operator, OperatorDescription, OperatorError, OperatorFactory, timer::TimerUse};

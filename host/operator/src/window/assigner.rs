@@ -4,7 +4,7 @@ use std::fmt;
 
 use millstream_types::RecordBatch;
 
-use crate::{OperatorError, RecordFailure};
+use crate::{GuestMetric, OperatorError, RecordFailure};
 
 /// A window, `[start_ms, end_ms)` in event time. One that would reach beyond the integers reaches to their limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +74,11 @@ pub trait WindowAssigner: Send {
     /// # Errors
     /// When the batch as a whole failed.
     fn assign(&mut self, records: &Assignments<'_>) -> Result<Assigned, OperatorError>;
+
+    /// What it has reported since it was asked last.
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        Vec::new()
+    }
 }
 
 /// Makes instances of one assigner. Shared by all workers.

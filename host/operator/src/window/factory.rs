@@ -11,6 +11,7 @@ use super::{
     definition::definition,
     grid::Grid,
     panes::{self, Contents, CountWindows, Evictor, Panes, Policy},
+    reporting::Reporting,
     slices,
     sliding::{self, Sliding},
     triggers,
@@ -108,7 +109,7 @@ pub(super) fn window_with_pages(
             let function = WindowContents::Aggregated(aggregation.clone());
             let make: Make = Box::new(move |step| {
                 let aggregation = aggregation.instantiate(step)?;
-                Ok(Box::new(slices::Slices::new(step, grid.clone(), policy, aggregation, page)))
+                Ok(Box::new(Reporting(slices::Slices::new(step, grid.clone(), policy, aggregation, page))))
             });
             Ok(factory(slices::declarations(), function, definition, make))
         }
@@ -172,8 +173,10 @@ fn sliding_factory(
     let policy = (spec.lateness_ms, spec.emit);
     let definition = definition("moments", spec, Some(&*aggregation));
     let function = WindowContents::Aggregated(aggregation.clone());
-    let make: Make =
-        Box::new(move |step| Ok(Box::new(Sliding::new(step, size_ms, policy, aggregation.instantiate(step)?))));
+    let make: Make = Box::new(move |step| {
+        let aggregation = aggregation.instantiate(step)?;
+        Ok(Box::new(Reporting(Sliding::new(step, size_ms, policy, aggregation))))
+    });
     Ok(factory(sliding::declarations(), function, definition, make))
 }
 
@@ -215,7 +218,7 @@ fn panes_factory(spec: WindowSpec, contents: WindowContents) -> Result<Arc<dyn O
         };
         let trigger = trigger.as_ref().map(|make| make(step)).transpose()?;
         let contents = Contents::new(step, &contents, spec.evict.as_ref())?;
-        Ok(Box::new(Panes::new(step, assigner(step, &spec.kind)?, trigger, policy, contents)))
+        Ok(Box::new(Reporting(Panes::new(step, assigner(step, &spec.kind)?, trigger, policy, contents))))
     });
     Ok(factory(panes::declarations(keeps_elements), function, definition, make))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use millstream_types::{BytesColumn, Digest, OperatorRef, RecordBatch};
 
 use super::Window;
-use crate::OperatorError;
+use crate::{GuestMetric, OperatorError};
 
 /// What a function is called for.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,11 @@ pub trait WindowFunction: Send {
     /// # Errors
     /// When the function failed.
     fn end(&mut self) -> Result<Emitted, OperatorError>;
+
+    /// What it has reported since it was asked last.
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        Vec::new()
+    }
 }
 
 /// Makes instances of one window function. Shared by all workers.

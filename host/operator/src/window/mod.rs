@@ -28,6 +28,7 @@ mod grid;
 mod number;
 mod output;
 mod panes;
+mod reporting;
 mod slices;
 mod sliding;
 mod spec;
@@ -35,7 +36,6 @@ mod trigger;
 mod triggers;
 
 pub use assigner::{Assigned, Assignments, Window, WindowAssigner, WindowAssignerFactory};
-pub use definition::compatible;
 pub use error::WindowError;
 pub use factory::{WindowContents, window};
 pub use function::{Emitted, Pane, WindowFunction, WindowFunctionFactory};

@@ -5,7 +5,7 @@ use std::fmt;
 use millstream_types::{BytesColumn, RecordBatch};
 
 use super::Window;
-use crate::{OperatorError, RecordFailure, timer::TimeDomain};
+use crate::{GuestMetric, OperatorError, RecordFailure, timer::TimeDomain};
 
 /// What becomes of a pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -110,6 +110,11 @@ pub trait Trigger: Send {
         groups: &[u32],
         merged: &[Window],
     ) -> Result<Verdicts, OperatorError>;
+
+    /// What it has reported since it was asked last.
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        Vec::new()
+    }
 }
 
 /// Makes instances of one trigger. Shared by all workers.

@@ -1,7 +1,7 @@
 //! Aggregators.
 
 use millstream_operator::{
-    OperatorError,
+    GuestMetric, OperatorError,
     aggregate::{Added, Additions, Aggregation, AggregationFactory, Panes},
 };
 use millstream_types::{BytesColumn, Digest, OperatorRef};
@@ -90,6 +90,10 @@ impl Aggregation for WasmAggregation {
                 .call(Moment::default(), |guest, store| guest.call_results(store, lower(accumulators), panes))?;
             lift_column("results", results, accumulators.len())
         })
+    }
+
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.guest.take_metrics()
     }
 }
 

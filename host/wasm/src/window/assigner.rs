@@ -1,7 +1,7 @@
 //! Window assigners.
 
 use millstream_operator::{
-    OperatorError, RecordFailure,
+    GuestMetric, OperatorError, RecordFailure,
     window::{Assigned, Assignments, WindowAssigner, WindowAssignerFactory},
 };
 
@@ -42,6 +42,10 @@ impl WindowAssigner for WasmAssigner {
             let assigned = lift_assigned(assigned, batch.len(), limit)?;
             Ok(if some.is_some() { of_rows(assigned, records.rows) } else { assigned })
         })
+    }
+
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.0.take_metrics()
     }
 }
 

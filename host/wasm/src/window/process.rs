@@ -1,7 +1,7 @@
 //! Functions of all records of a window.
 
 use millstream_operator::{
-    OperatorError,
+    GuestMetric, OperatorError,
     window::{Emitted, Pane, WindowFunction, WindowFunctionFactory},
 };
 use millstream_types::{Digest, OperatorRef, RecordBatch};
@@ -68,6 +68,10 @@ impl WindowFunction for WasmFunction {
             let values = instance.call(moment, |guest, store| guest.call_end(store))?;
             lift_emitted(values, limit)
         })
+    }
+
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.guest.take_metrics()
     }
 }
 

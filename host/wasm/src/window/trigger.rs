@@ -1,7 +1,7 @@
 //! Triggers.
 
 use millstream_operator::{
-    OperatorError,
+    GuestMetric, OperatorError,
     timer::TimeDomain,
     window::{Elements, Trigger, TriggerFactory, TriggerPanes, Verdict, Verdicts, Window},
 };
@@ -83,6 +83,10 @@ impl Trigger for WasmTrigger {
             })?;
             lift_verdicts(verdicts, merged.len(), merged.len(), 0)
         })
+    }
+
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.0.take_metrics()
     }
 }
 

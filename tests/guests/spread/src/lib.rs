@@ -62,6 +62,7 @@ impl Aggregator for Spread {
     }
 
     fn result(&mut self, numbers: &Numbers, pane: &Pane<'_>) -> Result<impl NewValue> {
+        millstream_guest::window::count("spreads", 1);
         Ok(Json(Told {
             key: pane.key_str()?,
             window_start: pane.window().start_ms,

@@ -12,7 +12,7 @@ use super::{
     work::{Fire, Work},
 };
 use crate::{
-    OperatorError, OutputBatch, ProcessInput, RecordFailure,
+    GuestMetric, OperatorError, OutputBatch, ProcessInput, RecordFailure,
     aggregate::{Additions, Aggregation},
     window::{EvictSpec, WindowContents, output::Fired},
 };
@@ -41,6 +41,14 @@ impl Contents {
             WindowContents::Processed(factory) => Then::Process(factory.instantiate(step)?),
         };
         Ok(Self::Elements(ElementContents { evictor, then }))
+    }
+
+    pub(super) fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        match self {
+            Self::Accumulators(aggregation)
+            | Self::Elements(ElementContents { then: Then::Aggregate(aggregation), .. }) => aggregation.take_metrics(),
+            Self::Elements(ElementContents { then: Then::Process(function), .. }) => function.take_metrics(),
+        }
     }
 
     pub(super) fn keeps_elements(&self) -> bool {

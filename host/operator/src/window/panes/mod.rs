@@ -33,8 +33,11 @@ use super::{
     assigners::Assigner,
     failures::merge_failures,
     output::{LateRecords, NO_KEY},
+    reporting::Reports,
 };
-use crate::{Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot, timer::FiredTimers};
+use crate::{
+    GuestMetric, Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot, timer::FiredTimers,
+};
 
 /// What decides when panes fire.
 pub(super) struct Policy {
@@ -157,6 +160,8 @@ impl Operator for Panes {
             match self.attempt(input, state, &failures)? {
                 Ok(output) => return Ok(ProcessOutput { failures, ..output }),
                 Err(more) => {
+                    // It is done again, and so is what it reported.
+                    self.take_metrics();
                     let before = failures.len();
                     merge_failures(&mut failures, more);
                     if failures.len() == before {
@@ -170,6 +175,17 @@ impl Operator for Panes {
     fn on_timer(&mut self, timers: &FiredTimers<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
         let state = super::of_task(state)?;
         self.work_off(timers, state)
+    }
+}
+
+impl Reports for Panes {
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        let mut metrics = self.contents.take_metrics();
+        metrics.extend(self.trigger.as_mut().map(|trigger| trigger.take_metrics()).unwrap_or_default());
+        if let Assigner::Custom(assigner) = &mut self.assigner {
+            metrics.extend(assigner.take_metrics());
+        }
+        metrics
     }
 }
 

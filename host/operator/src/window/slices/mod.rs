@@ -34,9 +34,10 @@ use super::{
     Emit, Window,
     grid::{Grid, Slice},
     output::LateRecords,
+    reporting::Reports,
 };
 use crate::{
-    Operator, OperatorError, ProcessInput, ProcessOutput, StateSlot,
+    GuestMetric, Operator, OperatorError, ProcessInput, ProcessOutput, StateSlot,
     aggregate::Aggregation,
     timer::{FiredTimers, TimeDomain, TimerChanges},
 };
@@ -112,6 +113,12 @@ impl Operator for Slices {
         let output = self.work(timers, state, &mut live)?;
         self.states.put(state, live);
         Ok(output)
+    }
+}
+
+impl Reports for Slices {
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.aggregation.take_metrics()
     }
 }
 

@@ -22,9 +22,10 @@ use super::{
     Emit, Window,
     failures::merge_failures,
     output::{LateRecords, NO_KEY},
+    reporting::Reports,
 };
 use crate::{
-    Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot,
+    GuestMetric, Operator, OperatorError, ProcessInput, ProcessOutput, RecordFailure, StateSlot,
     aggregate::{Additions, Aggregation},
     timer::FiredTimers,
 };
@@ -217,6 +218,12 @@ impl Sliding {
             .collect();
         ends.sort_by_key(|end| end.source);
         Ok(ends)
+    }
+}
+
+impl Reports for Sliding {
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        self.aggregation.take_metrics()
     }
 }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use millstream_types::RecordBatch;
 
+use super::ids::{BAD, Ids};
 use crate::{
-    OperatorError,
+    GuestMetric, OperatorError,
+    testing::{TestTask, batch},
     timer::TimeDomain,
     window::{
-        Assigned, Assignments, Elements, Emitted, Pane, Trigger, TriggerFactory, TriggerPanes, Verdict, Verdicts,
-        Window, WindowAssigner, WindowAssignerFactory, WindowFunction, WindowFunctionFactory,
+        Assigned, Assignments, Elements, Emitted, Pane, Trigger, TriggerCondition, TriggerFactory, TriggerPanes,
+        Verdict, Verdicts, Window, WindowAssigner, WindowAssignerFactory, WindowFunction, WindowFunctionFactory,
+        WindowKind, WindowSpec, window,
     },
 };
 
@@ -155,4 +158,62 @@ impl WindowFunction for Listing {
         self.ids.clear();
         Ok(Emitted { values: [Some(told)].into_iter().collect() })
     }
+}
+
+/// Reports each record that it is asked about, and fires never.
+struct Reporter(Vec<GuestMetric>);
+
+#[derive(Debug)]
+struct Reporters;
+
+impl TriggerFactory for Reporters {
+    fn definition(&self) -> &str {
+        "{}"
+    }
+
+    fn instantiate(&self, _step: &str) -> Result<Box<dyn Trigger>, OperatorError> {
+        Ok(Box::new(Reporter(Vec::new())))
+    }
+}
+
+impl Trigger for Reporter {
+    fn on_elements(&mut self, panes: &TriggerPanes<'_>, elements: &Elements<'_>) -> Result<Verdicts, OperatorError> {
+        self.0.push(GuestMetric::Counter { name: "seen".into(), delta: elements.rows.len() as u64 });
+        Ok(unchanged(panes, elements.rows.len()))
+    }
+
+    fn on_time(&mut self, panes: &TriggerPanes<'_>, _: TimeDomain, _: &[i64]) -> Result<Verdicts, OperatorError> {
+        Ok(unchanged(panes, panes.windows.len()))
+    }
+
+    fn on_merge(&mut self, panes: &TriggerPanes<'_>, _: &[u32], _: &[Window]) -> Result<Verdicts, OperatorError> {
+        Ok(unchanged(panes, 0))
+    }
+
+    fn take_metrics(&mut self) -> Vec<GuestMetric> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+fn unchanged(panes: &TriggerPanes<'_>, verdicts: usize) -> Verdicts {
+    Verdicts {
+        verdicts: vec![Verdict::Continue; verdicts],
+        states: panes.states.clone(),
+        event_times: panes.event_times.to_vec(),
+        processing_times: panes.processing_times.to_vec(),
+        failures: Vec::new(),
+    }
+}
+
+#[test]
+fn what_parts_report_comes_with_the_call_and_once_where_it_is_made_again() {
+    let mut spec = WindowSpec::new(WindowKind::Tumbling { size_ms: 10, offset_ms: 0 });
+    spec.trigger.condition = TriggerCondition::Custom(Arc::new(Reporters));
+    let mut task = TestTask::new(window(spec, Ids::contents(true)).expect("windows"));
+    // The batch is taken again without the record that fails.
+    let output = task.process_to(&batch([("a", 1, "1"), ("a", 2, BAD), ("b", 3, "3")]));
+    assert_eq!(output.failures.len(), 1);
+    assert_eq!(output.metrics, [GuestMetric::Counter { name: "seen".into(), delta: 2 }]);
+    let output = task.process_to(&batch([("a", 4, "4")]));
+    assert_eq!(output.metrics, [GuestMetric::Counter { name: "seen".into(), delta: 1 }]);
 }
