@@ -81,8 +81,10 @@ fn run(args: &Args, keys: u64) -> Result<Vec<Measured>> {
     let cases: Vec<Case> = CASES.into_iter().filter(|case| wanted(case.name)).collect();
     let turns_of = |case: &Case| feed::turns(args, keys, case.rounds);
     let turns = cases.iter().map(turns_of).max().unwrap_or_default();
-    let mut workers =
-        cases.iter().map(|case| Ok((turns - turns_of(case), Worker::start(args, keys, case.name)?))).collect::<Result<Vec<_>>>()?;
+    let mut workers = cases
+        .iter()
+        .map(|case| Ok((turns - turns_of(case), Worker::start(args, keys, case.name)?)))
+        .collect::<Result<Vec<_>>>()?;
     for turn in 0..turns {
         // Those that have less to do before begin later, so that what is measured is in turns.
         for (_, worker) in workers.iter_mut().filter(|(first, _)| turn >= *first) {
