@@ -206,7 +206,9 @@ def built_in(main: str, name: str, world: str) -> None:
         )
     # What the program was loaded from is shown by tracebacks, and is not there to be read again.
     for other in list(sys.modules.values()):
-        linecache.getlines(getattr(other, "__file__", None) or "")
+        path = getattr(other, "__file__", None) or ""
+        if not path.startswith("/python/"):
+            linecache.getlines(path)
     install(program)
 
 
