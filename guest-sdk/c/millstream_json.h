@@ -27,6 +27,8 @@ bool ms_json_members(ms_context *ctx, ms_bytes json, const char *const *names, u
 ms_bytes ms_json_text(ms_context *ctx, ms_bytes json);
 int64_t ms_json_int64(ms_context *ctx, ms_bytes json);
 double ms_json_float64(ms_context *ctx, ms_bytes json);
+/* An array of integers, `most` of them at most; returns how many. */
+uint32_t ms_json_int64s(ms_context *ctx, ms_bytes json, int64_t *numbers, uint32_t most);
 bool ms_json_bool(ms_context *ctx, ms_bytes json);
 static inline bool ms_json_is_null(ms_bytes json) { return ms_is(json, "null"); }
 

@@ -15,13 +15,25 @@ static bool is_hex(uint8_t character) {
     return is_digit(character) || ((character | 32) >= 'a' && (character | 32) <= 'f');
 }
 
+/* The first byte of a text from `at` on that is not just itself in JSON: a quote, a backslash, a control character. */
+static const uint8_t *json_plain_end(const uint8_t *at, const uint8_t *end) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    for (uint64_t eight; end - at >= 8; at += 8) {
+        memcpy(&eight, at, 8);
+        uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+        /* A high bit is set where a byte is 0, or less than 0x20; one above such a byte may be set wrongly. */
+        uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((eight - ones * 0x20) & ~eight);
+        if (found & highs) break;
+    }
+    while (at < end && *at >= 0x20 && *at != '"' && *at != '\\') at++;
+    return at;
+}
+
 /* The end of the string that begins at `at`, after its closing quote; NULL: it is broken. */
 static const uint8_t *json_string_end(const uint8_t *at, const uint8_t *end) {
-    for (at++; at < end; at++) {
+    for (at = json_plain_end(at + 1, end); at < end; at = json_plain_end(at + 1, end)) {
         if (*at == '"') return at + 1;
-        if (*at < 0x20) return NULL;
-        if (*at != '\\') continue;
-        if (++at == end) return NULL;
+        if (*at < 0x20 || ++at == end) return NULL;
         if (*at == 'u') {
             if (end - at < 5 || !is_hex(at[1]) || !is_hex(at[2]) || !is_hex(at[3]) || !is_hex(at[4])) return NULL;
             at += 4;
@@ -41,6 +53,8 @@ static const uint8_t *json_digits(const uint8_t *at, const uint8_t *end) {
 static const uint8_t *json_number_end(const uint8_t *at, const uint8_t *end) {
     if (*at == '-') at++;
     at = at < end && *at == '0' ? at + 1 : json_digits(at, end);
+    /* Mostly that is all. */
+    if (at && at < end && *at != '.' && (*at | 32) != 'e') return at;
     if (at && at < end && *at == '.') at = json_digits(at + 1, end);
     if (at && at < end && (*at | 32) == 'e') {
         at++;
@@ -216,10 +230,31 @@ static bool json_is_number(ms_bytes json) {
 
 int64_t ms_json_int64(ms_context *ctx, ms_bytes json) {
     int64_t value = 0;
-    if (!json_is_number(json) || !read_int64(json, &value)) {
+    if (!json.data || !read_int64(json, &value)) {
         ms_fail(ctx, "an integer of 64 bits is expected, not %.*s", (int)(json.size < 40 ? json.size : 40), (const char *)json.data);
     }
     return value;
+}
+
+uint32_t ms_json_int64s(ms_context *ctx, ms_bytes json, int64_t *numbers, uint32_t most) {
+    ms_json_items items = ms_json_array(ctx, json);
+    if (!items.at) return 0;
+    const uint8_t *at = json_space(items.at, items.end), *end = items.end;
+    uint32_t count = 0;
+    bool is_one = true, is_done = at < end && *at == ']';
+    while (is_one && !is_done) {
+        const uint8_t *start = at;
+        while (at < end && (is_digit(*at) || *at == '-')) at++;
+        is_one = count < most && read_int64((ms_bytes){start, (uint32_t)(at - start)}, &numbers[count]);
+        count += is_one;
+        at = json_space(at, end);
+        is_done = at < end && *at == ']';
+        is_one = is_one && (is_done || (at < end && *at == ','));
+        if (is_one && !is_done) at = json_space(at + 1, end);
+    }
+    if (is_one && json_space(at + 1, end) == end) return count;
+    ms_fail(ctx, "at most %u integers of 64 bits are expected, not %.*s", most, (int)(json.size < 40 ? json.size : 40), (const char *)json.data);
+    return 0;
 }
 
 double ms_json_float64(ms_context *ctx, ms_bytes json) {

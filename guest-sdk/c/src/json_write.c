@@ -18,7 +18,7 @@ static uint8_t *json_room(ms_json_writer *writer, size_t size) {
 }
 
 static void json_append(ms_json_writer *writer, const void *text, size_t size) {
-    memcpy(json_room(writer, size), text, size);
+    copy_bytes(json_room(writer, size), text, size);
     writer->size += (uint32_t)size;
 }
 
@@ -41,19 +41,19 @@ void ms_json_close(ms_json_writer *writer, char bracket) {
 
 static void json_escaped(ms_json_writer *writer, ms_bytes text) {
     json_append(writer, "\"", 1);
-    uint32_t plain = 0;
-    for (uint32_t i = 0; i < text.size; i++) {
-        uint8_t character = text.data[i];
-        if (character >= 0x20 && character != '"' && character != '\\') continue;
-        json_append(writer, text.data + plain, i - plain);
-        plain = i + 1;
+    const uint8_t *plain = text.data, *end = plain + text.size;
+    for (;;) {
+        const uint8_t *special = json_plain_end(plain, end);
+        json_append(writer, plain, (size_t)(special - plain));
+        if (special == end) break;
+        uint8_t character = *special;
+        plain = special + 1;
         static const char meant[] = "\"\\\b\f\n\r\t", shown[] = "\"\\bfnrt";
         const char *known = character ? strchr(meant, character) : NULL;
         char escape[8] = {'\\', known ? shown[known - meant] : 'u'};
         if (!known) snprintf(escape, sizeof(escape), "\\u%04x", character);
         json_append(writer, escape, strlen(escape));
     }
-    json_append(writer, text.data + plain, text.size - plain);
     json_append(writer, "\"", 1);
 }
 

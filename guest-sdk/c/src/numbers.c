@@ -3,16 +3,24 @@
 static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Writes decimal digits; returns how many. 20 bytes are enough. */
-static uint32_t write_uint64(uint8_t *into, uint64_t value) {
-    uint8_t digits[20];
+/* Writes decimal digits of a number of 32 bits, at least `least` of them; returns how many. */
+static uint32_t write_uint32(uint8_t *into, uint32_t value, uint32_t least) {
+    uint8_t digits[10];
     uint32_t count = 0;
-    do {
+    while (value || count < least) {
         digits[count++] = (uint8_t)('0' + value % 10);
         value /= 10;
-    } while (value);
+    }
     for (uint32_t i = 0; i < count; i++) into[i] = digits[count - 1 - i];
     return count;
+}
+
+/* Writes decimal digits; returns how many. 20 bytes are enough. Divisions of 64 bits are slow, hence nine digits each. */
+static uint32_t write_uint64(uint8_t *into, uint64_t value) {
+    enum { NINE_DIGITS = 1000000000 };
+    if (value <= UINT32_MAX) return write_uint32(into, (uint32_t)value, 1);
+    uint32_t count = write_uint64(into, value / NINE_DIGITS);
+    return count + write_uint32(into + count, (uint32_t)(value % NINE_DIGITS), 9);
 }
 
 static uint32_t write_int64(uint8_t *into, int64_t value) {
@@ -90,19 +98,19 @@ static uint32_t write_float64(uint8_t *into, double value) {
 
 static bool is_digit(uint8_t character) { return character >= '0' && character <= '9'; }
 
-/* Reads an integer that is all of the text: an optional minus, digits. False: it is none, or does not fit. */
+/* Reads an integer that is all of the text, as JSON writes it. False: it is none, or does not fit. */
 static bool read_int64(ms_bytes text, int64_t *value) {
     const uint8_t *at = text.data, *end = at + text.size;
     bool negative = at < end && *at == '-';
     if (negative) at++;
-    if (at == end) return false;
-    uint64_t sum = 0, limit = negative ? UINT64_C(1) << 63 : INT64_MAX;
+    uint32_t digits = (uint32_t)(end - at);
+    if (digits == 0 || digits > 19 || (*at == '0' && digits > 1)) return false;
+    uint64_t sum = 0;
     for (; at < end; at++) {
         if (!is_digit(*at)) return false;
-        uint64_t digit = *at - '0';
-        if (sum > (limit - digit) / 10) return false;
-        sum = sum * 10 + digit;
+        sum = sum * 10 + (*at - '0');
     }
+    if (sum > (uint64_t)INT64_MAX + negative) return false;
     *value = (int64_t)(negative ? 0 - sum : sum);
     return true;
 }

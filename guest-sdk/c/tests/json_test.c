@@ -85,6 +85,21 @@ void floats_are_read_exactly(void) {
     MS_EXPECT(ms_send(harness, NULL, "\"1\"").failed_count == 1 && ms_send(harness, NULL, "NaN").failed_count == 1);
 }
 
+static ms_status integers(ms_context *ctx, const ms_record *record) {
+    int64_t numbers[3] = {0, 0, 0};
+    uint32_t count = ms_json_int64s(ctx, record->value, numbers, 3);
+    return ms_emit_text(ctx, "%u %d", count, (int)(numbers[0] + numbers[1] + numbers[2]));
+}
+
+void arrays_of_integers_are_read_at_once(void) {
+    static const ms_operator reader = {.process = integers};
+    ms_harness *harness = ms_test(&reader, "{}");
+    MS_EXPECT(ms_is(ms_only(ms_send(harness, NULL, "[]")), "0 0") && ms_is(ms_only(ms_send(harness, NULL, " [ 1 ,-20, 300 ] ")), "3 281"));
+    static const char *const broken[] = {"[1,]", "[1,2,3,4]", "[1.5]", "[1", "1", "[1]x", "[\"1\"]", "[01]", "[-]", "[9223372036854775808]", "[1 2]", "[,]"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) MS_EXPECT(ms_send(harness, NULL, broken[i]).failed_count == 1);
+    MS_EXPECT(ms_send(harness, NULL, "[-9223372036854775808,9223372036854775807]").failed_count == 0);
+}
+
 void json_is_read_item_by_item(void) {
     static const ms_operator reader = {.process = members};
     ms_harness *harness = ms_test(&reader, "{}");

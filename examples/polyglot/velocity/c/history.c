@@ -6,11 +6,8 @@ static int64_t minute_of(int64_t ts_ms) { return ts_ms / MINUTE_MS - (ts_ms % MI
 
 static slice read_slice(ms_context *ctx, ms_bytes json) {
     int64_t numbers[3] = {0, 0, 0};
-    int count = 0;
-    for (ms_json_items items = ms_json_array(ctx, json); ms_json_next(ctx, &items); count++) {
-        if (count < 3) numbers[count] = ms_json_int64(ctx, items.value);
-    }
-    if (count != 3) ms_fail(ctx, "state `history`: what is stored does not decode: a slice of %d numbers", count);
+    uint32_t count = ms_json_int64s(ctx, json, numbers, 3);
+    if (count != 3) ms_fail(ctx, "state `history`: what is stored does not decode: a slice of %u numbers", count);
     return (slice){numbers[0], numbers[1], numbers[2]};
 }
 
