@@ -26,6 +26,11 @@ impl Task {
         Ok(Self { operator: factory.instantiate("bench")?, handles, state, batches: 0 })
     }
 
+    /// Memory that the operator holds in its sandbox, bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.operator.memory_bytes()
+    }
+
     /// Groups a batch by key, processes it and applies what it changed.
     ///
     /// # Errors

@@ -37,10 +37,12 @@ fn pages() -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(repository().join("examples"))? {
         pages.extend(Some(entry?.path().join("README.md")).filter(|page| page.exists()));
     }
-    for entry in fs::read_dir(repository().join("docs"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            pages.push(path);
+    for directory in ["docs", "docs/languages"] {
+        for entry in fs::read_dir(repository().join(directory))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
         }
     }
     pages.sort();
@@ -116,15 +118,30 @@ fn run_page(page: &Path) -> Result<()> {
     let text = fs::read_to_string(page)?;
     let blocks = blocks(&text);
     let scratch = tempfile::tempdir()?;
-    let (work, bin) = (scratch.path().join("work"), scratch.path().join("bin"));
-    fs::create_dir(&work)?;
+    let (clone, bin) = (scratch.path().join("clone"), scratch.path().join("bin"));
+    fs::create_dir(&clone)?;
     fs::create_dir(&bin)?;
-    // Commands of an example are run beside its files, all others as at the top of a clone.
-    let examples = repository().join("examples");
-    match page.parent().filter(|directory| directory.starts_with(&examples)) {
-        Some(example) => copy(example, &work)?,
-        None => std::os::unix::fs::symlink(&examples, work.join("examples"))?,
-    }
+    let (examples, link) = (repository().join("examples"), std::os::unix::fs::symlink::<PathBuf, PathBuf>);
+    link(repository().join("guest-sdk"), clone.join("guest-sdk"))?;
+    // Commands of an example are run in a copy of it beside the others, all else as at the top of a clone.
+    let work = match page.parent().filter(|directory| directory.starts_with(&examples)) {
+        Some(example) => {
+            fs::create_dir(clone.join("examples"))?;
+            let work = clone.join(example.strip_prefix(repository())?);
+            copy(example, &work)?;
+            for entry in fs::read_dir(&examples)? {
+                let other = entry?.path();
+                if other != example {
+                    link(other.clone(), clone.join(other.strip_prefix(repository())?))?;
+                }
+            }
+            work
+        }
+        None => {
+            link(examples, clone.join("examples"))?;
+            clone
+        }
+    };
     std::os::unix::fs::symlink(binary().canonicalize()?, bin.join("millstream"))?;
     for block in &blocks {
         if let Some(name) = &block.saved_as {

@@ -191,6 +191,11 @@ pub trait Operator: Send {
         let _ = state;
         Err(OperatorError::Malformed(format!("no answer to {} timers: it has none", timers.len())))
     }
+
+    /// Memory that the instance holds in its sandbox, bytes; 0 for what has none.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Makes instances of one operator version with one step's configuration. Shared by all workers.

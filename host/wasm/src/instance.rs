@@ -118,9 +118,14 @@ impl<E: Exports> Instance<E> {
         self.recycle_bytes = share.max(fresh + limit.saturating_sub(fresh) / 2);
     }
 
+    /// All its linear memories together, bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.memory_bytes()
+    }
+
     /// Whether the instance has grown so large that a fresh one should take over.
     pub(crate) fn is_overgrown(&self) -> bool {
-        self.store.data().limiter.memory_bytes() > self.recycle_bytes
+        self.memory_bytes() > self.recycle_bytes
     }
 
     pub(crate) fn data_mut(&mut self) -> &mut GuestData {

@@ -186,6 +186,10 @@ impl Operator for WasmOperator {
         }
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.guest.memory_bytes()
+    }
+
     fn on_timer(&mut self, timers: &FiredTimers<'_>, state: &mut StateSlot) -> Result<ProcessOutput, OperatorError> {
         self.call(timers.len(), (timers.groups, &timers.groups.group_of), state, |instance, grouped| {
             let fired = GuestTimers {

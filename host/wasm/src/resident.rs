@@ -54,6 +54,11 @@ impl<E: Exports> Resident<E> {
         Ok(instance)
     }
 
+    /// Memory that the instance holds, bytes; 0 while there is none.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory_bytes)
+    }
+
     /// Calls the instance, and keeps it if it is sound after that. With `may_recycle` it goes if it has grown too large.
     pub(crate) fn call<R>(
         &mut self,

@@ -1,0 +1,20 @@
+/** The sum by user over whole columns. */
+
+import { float64, operator, utf8, value } from "millstream";
+
+export default operator({
+  state: { sum: value.float64() },
+  reads: { user: utf8, amount: float64 },
+  writes: { user: utf8, sum: float64 },
+  columns(batch, ctx) {
+    const { user, amount } = batch.columns;
+    const { values, changed } = ctx.state.sum.byGroup();
+    const { groups, length } = batch;
+    const sums = new Float64Array(length);
+    for (let row = 0; row < length; row++) {
+      sums[row] = values[groups[row]] += amount.values[row];
+      changed[groups[row]] = 1;
+    }
+    batch.emit({ user, sum: sums });
+  },
+});
