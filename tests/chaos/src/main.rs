@@ -15,6 +15,7 @@ mod process;
 mod round;
 mod scenario;
 mod schedule;
+mod state;
 mod summary;
 mod verify;
 

@@ -17,6 +17,7 @@ use crate::{
     patience::{STILL, Seen, rest, wait},
     pipeline::{ARCHIVE, BY_GROUP, BY_KEY, INPUT},
     schedule::Appointment,
+    state,
     verify::{Findings, Output, verify},
 };
 
@@ -26,6 +27,10 @@ const TICK: Duration = Duration::from_millis(20);
 const CALM: Duration = Duration::from_secs(1);
 /// After this without a new record the outputs are read.
 const QUIET: Duration = Duration::from_millis(700);
+
+/// The steps that keep state, what the names of their keys begin with, and the numbers in these.
+type Step = (&'static str, char, fn(&Entry) -> u64);
+const STEPS: [Step; 2] = [("by-key", 'k', |entry| entry.key), ("by-group", 'g', |entry| entry.group)];
 
 /// What came of a round.
 #[derive(Clone, Debug, Serialize)]
@@ -85,6 +90,11 @@ pub fn run(
     ];
     let mut findings = verify(ledger, &came.input, &outputs);
     findings.add_wrong_files(&came.archive.faults);
+    for (step, prefix, key_of) in STEPS {
+        let expected = state::fold(&came.input, |entry| format!("{prefix}{}", key_of(entry)));
+        let found = state::read(cluster, step, number)?;
+        findings.add_state_differences(&state::differences(step, &found, &expected));
+    }
     let counts = cluster.journal.counts.clone();
     let (records, written) = (came.input.len() as u64, ledger.next - before);
     let slowest_stop_seconds = cluster.journal.slowest_stop.as_secs_f64();

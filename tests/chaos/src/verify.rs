@@ -26,7 +26,7 @@ pub struct Findings {
     pub duplicated: u64,
     /// Records that stand behind a later one of their key.
     pub out_of_order: u64,
-    /// Keys and groups whose state differs from the fold.
+    /// Keys and groups whose state differs from the fold: as told with a record, or by a host at the end.
     pub state_differences: u64,
     /// Records that nobody wrote, or that were changed.
     pub foreign: u64,
@@ -47,6 +47,14 @@ impl Findings {
         for fault in faults {
             self.wrong_files += 1;
             self.show(self.wrong_files, || fault.clone());
+        }
+    }
+
+    /// Adds where the state that hosts tell differs from the fold of the input.
+    pub fn add_state_differences(&mut self, differences: &[String]) {
+        for difference in differences {
+            self.state_differences += 1;
+            self.show(self.state_differences, || difference.clone());
         }
     }
 
