@@ -22,7 +22,7 @@ use crate::{
     topology::Topology,
 };
 
-/// Between two looks whether the standby has laid a store back.
+/// Between two looks whether somebody else on this host is through with a store.
 const HAND_OVER: Duration = Duration::from_millis(1);
 
 /// What there is of a task so far.
@@ -33,7 +33,7 @@ pub(crate) struct Opening<'a> {
     task: Task,
     snapshot: Option<RestoredSnapshot>,
     /// It was laid aside on this host.
-    parked: Option<Parked>,
+    parked: Option<Box<Parked>>,
 }
 
 impl<'a> Opening<'a> {
@@ -73,7 +73,8 @@ impl<'a> Opening<'a> {
     pub(crate) fn take(&mut self, step: Step, shared: &Shared, session: &mut dyn LogSession) -> Result<(), Failure> {
         match step {
             Step::OpenStore => {
-                self.parked = shared.parked.take(self.id);
+                let clock = &shared.host.clock;
+                self.parked = shared.parked.take(self.id, || clock.sleep(HAND_OVER));
                 if self.parked.is_some() { Ok(()) } else { self.open_store(shared) }
             }
             Step::RestoreChangelog => {
@@ -132,7 +133,7 @@ impl<'a> Opening<'a> {
             self.open_store(shared)?;
             return Ok(false);
         }
-        let Parked { state, ownership, restored, snapshots, .. } = parked;
+        let Parked { state, ownership, restored, snapshots, .. } = *parked;
         (self.task.state, self.task.ownership) = (Some(state), ownership);
         (self.task.restored, self.task.snapshots) = (restored, snapshots);
         Ok(true)

@@ -8,7 +8,10 @@
 //!
 //! They are the host's and not a worker's: whichever worker of it gets the task takes it up.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use millstream_log::{ErrorKind, LogError, LogSession};
 use millstream_pipeline::plan::{InputKind, StageInput};
@@ -47,24 +50,56 @@ pub(crate) struct Parked {
     until: Duration,
 }
 
+/// A task that was laid aside.
+enum Place {
+    Parked(Box<Parked>),
+    /// Its time is over, and its store is not closed yet.
+    Closing,
+}
+
 /// The parked tasks of a pipeline on this host.
 #[derive(Default)]
 pub(crate) struct ParkedTasks {
-    tasks: Mutex<BTreeMap<TaskId, Parked>>,
+    tasks: Mutex<BTreeMap<TaskId, Place>>,
     resumed: Counter,
     reopened: Counter,
 }
 
 impl ParkedTasks {
-    /// Takes a task up; who does has it.
-    pub(crate) fn take(&self, id: TaskId) -> Option<Parked> {
-        self.tasks.lock().remove(&id)
+    /// Takes a task up; who does has it. While its store is being closed, `wait` is called, since it cannot be opened.
+    pub(crate) fn take(&self, id: TaskId, mut wait: impl FnMut()) -> Option<Box<Parked>> {
+        loop {
+            match self.tasks.lock().entry(id) {
+                Entry::Vacant(_) => return None,
+                Entry::Occupied(place) if matches!(place.get(), Place::Parked(_)) => {
+                    return match place.remove() {
+                        Place::Parked(parked) => Some(parked),
+                        Place::Closing => None,
+                    };
+                }
+                Entry::Occupied(_) => {}
+            }
+            wait();
+        }
+    }
+
+    /// Takes out a task whose time is over.
+    fn take_over_due(&self, now: Duration) -> Option<Closing<'_>> {
+        let mut tasks = self.tasks.lock();
+        let is_over = |place: &Place| matches!(place, Place::Parked(parked) if parked.until <= now);
+        let (&id, place) = tasks.iter_mut().find(|(_, place)| is_over(place))?;
+        match std::mem::replace(place, Place::Closing) {
+            Place::Parked(parked) => Some(Closing { tasks: self, id, parked: Some(parked) }),
+            Place::Closing => None,
+        }
     }
 
     /// A worker has got its share: what is not taken up soon was given to another host.
     fn shared_out(&self, now: Duration) {
-        for parked in self.tasks.lock().values_mut() {
-            parked.until = parked.until.min(now + GRACE);
+        for place in self.tasks.lock().values_mut() {
+            if let Place::Parked(parked) = place {
+                parked.until = parked.until.min(now + GRACE);
+            }
         }
     }
 
@@ -89,7 +124,7 @@ impl Worker {
         for (id, task) in self.give_up_tasks(partitions) {
             if let Some(parked) = Parked::of(task, now + PATIENCE) {
                 // There is none, since each store is open once.
-                let before = self.shared.parked.tasks.lock().insert(id, parked);
+                let before = self.shared.parked.tasks.lock().insert(id, Place::Parked(Box::new(parked)));
                 drop(before);
             }
         }
@@ -103,14 +138,25 @@ impl Worker {
     /// Closes parked tasks whose time is over, as they would have been when they were given back.
     pub(crate) fn close_parked(&self) {
         let now = self.shared.now();
-        let is_over = |_: &TaskId, parked: &mut Parked| parked.until <= now;
-        let over: Vec<_> = self.shared.parked.tasks.lock().extract_if(.., is_over).collect();
-        for (_, mut parked) in over {
-            // Until it is closed its ownership keeps others waiting, who would find the store open.
-            if let Err(error) = parked.state.flush() {
-                tracing::warn!(changelog = %parked.changelog, %error, "a parked task is closed as it was written last");
+        while let Some(mut closing) = self.shared.parked.take_over_due(now) {
+            if let Some(Err(error)) = closing.parked.as_mut().map(|parked| parked.state.flush()) {
+                tracing::warn!(task = ?closing.id, %error, "a parked task is closed as it was written last");
             }
         }
+    }
+}
+
+/// A task whose time is over. When it is dropped its store is closed, and may be opened.
+struct Closing<'a> {
+    tasks: &'a ParkedTasks,
+    id: TaskId,
+    parked: Option<Box<Parked>>,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.parked = None;
+        self.tasks.tasks.lock().remove(&self.id);
     }
 }
 

@@ -196,10 +196,10 @@ impl<'a> Place<'a> {
         }
         let (answer, heard) = mpsc::channel();
         let query = Query { task, state: state.clone(), question, answer };
-        let workers = self.shared.workers.lock();
-        let alive = workers.get(&worker).filter(|worker| worker.alive);
-        // Where it ended just now, nobody answers, and that is heard.
-        alive.map(|worker| worker.control.send(Control::Query(query)));
+        if let Some(worker) = self.shared.workers.lock().get(&worker).filter(|worker| worker.alive) {
+            // Where it ended just now, nobody answers, and that is heard.
+            let _ = worker.control.send(Control::Query(query));
+        }
         Ok(heard)
     }
 
