@@ -273,9 +273,11 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// Bytes for people: text as it is, others as `0x00ff`.
+/// Bytes for people: text as it is, others as `0x00ff`; numbers, which are often stored as bytes, look like text with
+/// control characters.
 fn plain(shown: &Value) -> String {
     match shown {
+        Value::String(text) if text.chars().any(char::is_control) => format!("0x{}", hex_of(shown)),
         Value::String(text) => text.clone(),
         Value::Object(object) => format!("0x{}", object.get("hex").and_then(Value::as_str).unwrap_or_default()),
         other => other.to_string(),
@@ -303,6 +305,7 @@ mod tests {
         assert_eq!(after_parameter(&json!("a b")), "&after=a%20b");
         assert_eq!(after_parameter(&json!({ "hex": "00ff" })), "&hex=true&after=00ff");
         assert_eq!((hex_of(&json!("az")), hex_of(&json!({ "hex": "00ff" }))), ("617a".into(), "00ff".into()));
-        assert_eq!((plain(&json!("a")), plain(&json!({ "hex": "00ff" }))), ("a".into(), "0x00ff".into()));
+        let shown = [json!("a ü"), json!({ "hex": "00ff" }), json!("\u{1}\0")].map(|value| plain(&value));
+        assert_eq!(shown, ["a ü", "0x00ff", "0x0100"]);
     }
 }
