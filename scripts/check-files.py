@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MAX_RUST_LINES = 1000
+MAX_LINES = 1000
+SOURCE = {".rs", ".go", ".c", ".h", ".py", ".js", ".mjs", ".ts"}
 VAGUE_NAMES = {"util", "utils", "common", "helper", "helpers", "misc"}
 NOTES = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(?:root|home|Users|work)/[\w.-]+")
-TEXT = {".rs", ".wit", ".md", ".toml", ".yaml", ".yml", ".py", ".sh", ".json", ""}
+TEXT = SOURCE | {".wit", ".md", ".toml", ".yaml", ".yml", ".sh", ".json", ""}
 
 
 def main():
@@ -27,10 +28,10 @@ def main():
             text = path.read_text()
         except UnicodeDecodeError:
             continue
-        if path.suffix == ".rs":
+        if path.suffix in SOURCE:
             lines = text.count("\n")
-            if lines > MAX_RUST_LINES:
-                problems.append(f"{name}: {lines} lines; split it by {MAX_RUST_LINES}")
+            if lines > MAX_LINES:
+                problems.append(f"{name}: {lines} lines; split it by {MAX_LINES}")
             if VAGUE_NAMES & {*path.relative_to(ROOT).with_suffix("").parts}:
                 problems.append(f"{name}: a name that says nothing; name it after what it does")
         for number, line in enumerate(text.splitlines(), 1):

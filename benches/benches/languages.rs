@@ -92,8 +92,7 @@ fn built(project: &str) -> Result<Vec<u8>> {
     let directory = repository().join("benches/guests/languages").join(project);
     let file = guest_target().join("languages").join(project.replace('/', "-"));
     fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-    let status =
-        Command::new(binary()).args(["plugin", "build"]).arg(&directory).arg("--to").arg(&file).output()?;
+    let status = Command::new(binary()).args(["plugin", "build"]).arg(&directory).arg("--to").arg(&file).output()?;
     ensure!(status.status.success(), "{project} does not build: {}", String::from_utf8_lossy(&status.stderr));
     Ok(fs::read(file)?)
 }

@@ -83,6 +83,14 @@ fn workers(text: &mut Exposition, views: &[StatusView]) {
         let labels = [("pipeline", view.status.pipeline.as_str()), ("worker", &worker.worker.to_string())];
         text.sample("millstream_worker_silent_seconds", &labels, seconds(worker.silent_ms as f64));
     }
+    text.family("millstream_worker_guest_bytes", "gauge", "Memory in the sandbox of the step's guest.");
+    for (view, worker) in workers() {
+        let index = worker.worker.to_string();
+        for (step, bytes) in &worker.guest_bytes {
+            let labels = [("pipeline", view.status.pipeline.as_str()), ("worker", &index), ("step", step)];
+            text.sample("millstream_worker_guest_bytes", &labels, *bytes as f64);
+        }
+    }
 }
 
 fn steps(text: &mut Exposition, views: &[StatusView]) {

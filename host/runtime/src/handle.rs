@@ -111,7 +111,12 @@ impl PipelineHandle {
         let workers = shared.workers.lock();
         let workers = workers
             .iter()
-            .map(|(&worker, entry)| WorkerStatus { worker, alive: entry.alive, silent_ms: shared.silent_ms(worker) })
+            .map(|(&worker, entry)| WorkerStatus {
+                worker,
+                alive: entry.alive,
+                silent_ms: shared.silent_ms(worker),
+                guest_bytes: entry.guest_bytes.clone(),
+            })
             .collect();
         PipelineStatus {
             pipeline: shared.plan.pipeline.to_string(),

@@ -54,6 +54,8 @@ pub(crate) struct SwapDone {
 pub(crate) struct WorkerEntry {
     pub(crate) control: Sender<Control>,
     pub(crate) alive: bool,
+    /// Memory of the guest of each step, bytes.
+    pub(crate) guest_bytes: BTreeMap<String, usize>,
 }
 
 /// Identifies a task.
@@ -183,7 +185,7 @@ impl Shared {
     /// Counts a worker among those that run; returns what it is told from now on.
     pub(crate) fn enlist(&self, worker: usize) -> Receiver<Control> {
         let (control, orders) = mpsc::channel();
-        self.workers.lock().insert(worker, WorkerEntry { control, alive: true });
+        self.workers.lock().insert(worker, WorkerEntry { control, alive: true, guest_bytes: BTreeMap::new() });
         orders
     }
 

@@ -97,6 +97,8 @@ pub struct WorkerStatus {
     pub alive: bool,
     /// Milliseconds since it last came round its loop. One that is stuck shows here.
     pub silent_ms: u64,
+    /// Memory in the sandbox of each guest, a guest a step, bytes.
+    pub guest_bytes: BTreeMap<String, usize>,
 }
 
 /// A step since the start.

@@ -508,6 +508,12 @@ impl Worker {
         for task in self.tasks.values() {
             statuses.insert(task.id, task.status(&self.topology, self.index, &lag));
         }
+        drop(statuses);
+        let guests = self.instances.values().map(|guest| (guest.version.step.clone(), guest.operator.memory_bytes()));
+        let guest_bytes = guests.filter(|(_, bytes)| *bytes > 0).collect();
+        if let Some(entry) = self.shared.workers.lock().get_mut(&self.index) {
+            entry.guest_bytes = guest_bytes;
+        }
     }
 }
 

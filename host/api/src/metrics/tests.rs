@@ -73,7 +73,12 @@ fn view() -> StatusView {
             bytes_out: 900,
             commits: CommitStatus { count: 4, aborted: 1, state_changes: 7, p50_ms: 2.0, p99_ms: 8.5, max_ms: 9.0 },
             restarts: 0,
-            workers: vec![WorkerStatus { worker: 0, alive: true, silent_ms: 20 }],
+            workers: vec![WorkerStatus {
+                worker: 0,
+                alive: true,
+                silent_ms: 20,
+                guest_bytes: [("score".to_owned(), 1 << 20)].into(),
+            }],
             steps: vec![step],
             tasks: vec![task],
             standbys: vec![standby],

@@ -154,9 +154,11 @@ fn target(client: &Client, text: &str) -> Result<Target> {
         [] => Err(Failure::new(INVALID, format!("no pipeline of the server has a step `{text}`"))
             .hint("`millstream pipeline list` shows the pipelines; name the step as PIPELINE/STEP")
             .into()),
-        several => Err(Failure::new(INVALID, format!("several pipelines have a step `{text}`: {}", several.join(", ")))
-            .hint("name the step as PIPELINE/STEP")
-            .into()),
+        several => {
+            Err(Failure::new(INVALID, format!("several pipelines have a step `{text}`: {}", several.join(", ")))
+                .hint("name the step as PIPELINE/STEP")
+                .into())
+        }
     }
 }
 
