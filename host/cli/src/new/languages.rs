@@ -45,7 +45,7 @@ static TEMPLATES: [Template; 5] = [
         files: include_dir!("$CARGO_MANIFEST_DIR/templates/go"),
         // Not `vendor`, which Go takes for what its own command has written.
         sdk: "millstream",
-        write_sdk: |directory| copy(&GO_SDK, directory, &[], &["test", "README.md"]),
+        write_sdk: |directory| copy(&GO_SDK, directory, &["stress"], &["test", "README.md"]),
         test: "go test",
     },
     Template {
