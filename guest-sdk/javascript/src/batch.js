@@ -161,7 +161,8 @@ function finished({ name, type, rows, raw, column }, kept, count) {
     return typedColumn(name, type, values);
   }
   if (count === 0) return noRows(name, type);
-  if (kept === undefined && rows instanceof ARRAYS[type.kind]) {
+  const Numbers = ARRAYS[type.kind];
+  if (kept === undefined && Numbers !== undefined && rows instanceof Numbers) {
     return { name, kind: type.kind, offsets: EMPTY, data: bytesIn(rows), validity: EMPTY };
   }
   const values = kept === undefined ? Array.from(rows) : kept.map((at) => rows[at]);

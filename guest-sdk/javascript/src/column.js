@@ -50,12 +50,17 @@ export function isValid(validity, row) {
   return validity.length === 0 || ((validity[row >> 3] >> (row & 7)) & 1) === 1;
 }
 
+/** What crosses is made in a realm of its own, with a `Uint8Array` of its own. */
+function native(bytes) {
+  return bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Reads a column of byte strings. */
 export class Column {
   constructor(column) {
     this.raw = column;
     this.offsets = u32s(column.offsets);
-    this.data = column.data;
+    this.data = native(column.data);
     this.validity = column.validity;
   }
 

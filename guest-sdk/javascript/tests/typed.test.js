@@ -65,6 +65,23 @@ for (const [name, definition] of Object.entries({ single, whole })) {
   });
 }
 
+test("whole batches hand columns on, and make new ones", () => {
+  const doubled = operator({
+    reads: { user: utf8, n: float64 },
+    writes: { user: utf8, n: float64, twice: float64, label: utf8.optional, flag: boolean, none: int64.optional },
+    columns(batch) {
+      const { user, n } = batch.columns;
+      const flag = Uint8Array.from(n.values, (n) => Number(n > 1));
+      batch.emit({ user, n, twice: n.values.map((n) => 2 * n), label: user.values.map((text) => text || null), flag });
+    },
+  });
+  const outcome = new Harness(doubled).send({ json: { user: "ann", n: 1 } }, { json: { user: "", n: 2.5 } });
+  assert.deepEqual(outcome.emitted.map(({ text }) => text), [
+    '{"user":"ann","n":1.0,"twice":2.0,"label":"ann","flag":false}',
+    '{"user":"","n":2.5,"twice":5.0,"flag":true}',
+  ]);
+});
+
 test("typed rows and others in one output are told alike", () => {
   const mixed = operator({
     rawValues: true,
