@@ -150,7 +150,8 @@ impl Timers {
             keys.push(Some(b""));
             values.push(value);
         }
-        state.map_put_many(handle_of(&self.by_time, domain), &keys, fields, &values)
+        // They are read in order of time, and never one by one.
+        state.map_put_cold(handle_of(&self.by_time, domain), &keys, fields, &values)
     }
 
     /// Remembers that a timer was set at `time`.
@@ -204,7 +205,10 @@ impl Timers {
             return Ok(due);
         }
         let handle = handle_of(&self.by_time, domain);
-        let page = state.map_scan(handle, b"", &ordered(earliest), None, limit.saturating_add(1))?;
+        // Where one timer is due, thousands may come soon after it: they are not looked at.
+        let end = up_to.checked_add(1).map(ordered);
+        let end = end.as_ref().map(<[u8; 8]>::as_slice);
+        let page = state.map_scan(handle, b"", &ordered(earliest), end, limit.saturating_add(1))?;
         let mut next = NEVER;
         let mut taken = BytesColumn::with_capacity(page.fields.len(), page.fields.data().len());
         for entry in page.fields.iter().flatten() {
@@ -217,6 +221,10 @@ impl Timers {
             due.names.push(Some(name));
             due.times.push(time);
             taken.push(Some(entry));
+        }
+        if let Some(end) = end.filter(|_| next == NEVER) {
+            let page = state.map_scan(handle, b"", end, None, 1)?;
+            next = page.fields.get(0).map_or(Ok(NEVER), |first| split(first).map(|(time, _, _)| time))?;
         }
         self.put_by_time(state, domain, &taken, None)?;
         if self.usage == TimerUse::Named && !due.times.is_empty() {
