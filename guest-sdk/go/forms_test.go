@@ -40,6 +40,7 @@ func TestStoredFormsAreThoseOfEveryLanguage(t *testing.T) {
 		`{"names":["<a>"]}`:                stored(t, profile{[]string{"<a>"}}),
 		`[1,2]`:                            stored(t, []int{1, 2}),
 		`{"a":1}`:                          stored(t, map[string]int{"a": 1}),
+		`[2,null]`:                         stored(t, []millstream.Optional[int]{millstream.Some(2), {}}),
 	} {
 		if got != want {
 			t.Errorf("%q is stored as %q", want, got)
