@@ -196,10 +196,20 @@ fn component(of: &Component<'_>, path: &Path, tools: &Toolbox) -> Result<(), Err
     for place in [&entry, of.directory, &sdk, &installed] {
         make.arg("-p").arg(place);
     }
-    make.arg("-o").arg(path).env("VIRTUAL_ENV", of.results.join("none"));
-    command::run(&mut make, "").map_err(|error| {
-        error.hint("only what the program and its packages import while they are loaded can be built in, and only from pyproject.toml's `dependencies`")
-    })
+    // An environment that is named is not looked for; what it has is nothing.
+    let nothing = of.results.join("nothing");
+    let packages = nothing.join("lib/python3/site-packages");
+    fs::create_dir_all(&packages).map_err(|error| Error::file("make", &packages, &error))?;
+    make.arg("-o").arg(path).env("VIRTUAL_ENV", &nothing);
+    command::capture(&mut make, "").map(drop).map_err(|error| refused(&error).unwrap_or(error))
+}
+
+/// What the SDK says of a program that does not load, out of all that componentize-py says then.
+fn refused(error: &Error) -> Option<Error> {
+    let mut lines = error.lines().iter();
+    let reason = lines.find_map(|line| Some(line.split_once("ProgramError: ")?.1.to_owned()))?;
+    let place = lines.take_while(|line| !line.is_empty()).cloned();
+    Some(Error::project(format!("the program does not load: {reason}")).details(place))
 }
 
 /// Installs the packages of others, for the Python of the component: pure ones, or such as have wheels for WASI.
@@ -280,6 +290,16 @@ mod tests {
         assert!(built.unwrap_err().to_string().ends_with("there is no file other.py"));
         let (_directory, built) = project(&[(MANIFEST, NAMED)]);
         assert!(built.unwrap_err().to_string().ends_with("has neither operator.py nor main.py"));
+    }
+
+    #[test]
+    fn what_the_program_lacks_is_told_without_the_rest() {
+        let said = "Traceback:\n  x\nmillstream._failure.ProgramError: there is no module `a`\n  File \"main.py\", line 1\n\nCaused by:";
+        let error = Error::tool("failed").details(said.lines().map(str::to_owned));
+        let told = refused(&error).unwrap();
+        assert_eq!(told.to_string(), "the program does not load: there is no module `a`");
+        assert_eq!(told.lines(), ["  File \"main.py\", line 1"]);
+        assert!(refused(&Error::tool("other")).is_none());
     }
 
     #[test]
