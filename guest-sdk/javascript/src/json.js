@@ -36,7 +36,7 @@ export function float(value) {
 export function formatFloat(value) {
   if (!Number.isFinite(value)) return "null";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-5 || size >= 1e16)) return value.toExponential().replace("e+", "e");
+  if (size !== 0 && (size < 1e-5 || size >= 1e16)) return value.toExponential();
   const text = Object.is(value, -0) ? "-0" : String(value);
   return Number.isInteger(value) ? `${text}.0` : text;
 }

@@ -59,7 +59,7 @@ for (const [name, definition] of Object.entries({ single, whole })) {
       [3, '{"user":"näh","total":3.5,"flag":true}'],
     ]);
     assert.deepEqual(outcome.failed, [
-      { record: 1, reason: "field `/amount` is missing" },
+      { record: 1, reason: "/amount is missing" },
       { record: 2, reason: "this record has no key, and state is kept by key" },
     ]);
   });

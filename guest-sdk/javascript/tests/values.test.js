@@ -7,7 +7,7 @@ import { int32, int64, decodeField, encodeField, uint16, utf8, float64, boolean,
 
 test("floats are written as other languages write them", () => {
   const written = [1, -0, 0.1, 1e15, 1e16, 1e21, 123456789.125, 1e-5, 0.000001, 1.5e-7, 5e-324, 1.7976931348623157e308, NaN];
-  const expected = "1.0 -0.0 0.1 1000000000000000.0 1e16 1e21 123456789.125 0.00001 1e-6 1.5e-7 5e-324 1.7976931348623157e308 null";
+  const expected = "1.0 -0.0 0.1 1000000000000000.0 1e+16 1e+21 123456789.125 0.00001 1e-6 1.5e-7 5e-324 1.7976931348623157e+308 null";
   assert.equal(written.map(formatFloat).join(" "), expected);
   assert.equal(stringify({ a: float(1), b: [float(0.5), 1], c: 10n ** 20n }), '{"a":1.0,"b":[0.5,1],"c":100000000000000000000}');
 });

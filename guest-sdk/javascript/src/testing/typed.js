@@ -31,7 +31,7 @@ export function decoded(definition, batch) {
   const [kept, failed, rows] = [[], [], []];
   [...new Column(batch.values)].forEach((value, row) => {
     try {
-      const record = parseExact(decode(value ?? fail("this record has no value: it is a tombstone")));
+      const record = value === null ? undefined : parseExact(decode(value));
       rows.push(fields.map(({ path, type }) => fieldOf(record, path, type)));
       kept.push(row);
     } catch (error) {
@@ -48,8 +48,12 @@ function fail(reason) {
 
 function fieldOf(record, path, type) {
   const found = at(record, path);
-  if (found === undefined || found === null) return type.isOptional ? null : fail(`field \`${path}\` is missing`);
-  return READ[type.kind](found) ?? fail(`field \`${path}\` is not of type ${type.kind}`);
+  if (found === undefined || found === null) {
+    if (type.isOptional) return null;
+    const why = record === undefined ? ": the record is a tombstone and has no value" : "";
+    throw new Error(found === null ? `${path} is null` : `${path} is missing${why}`);
+  }
+  return READ[type.kind](found) ?? fail(`${path} is no ${type.kind}`);
 }
 
 /** The values of records that were emitted as typed columns. */
