@@ -9,6 +9,7 @@ mod projects;
 mod runs;
 mod savepoints;
 mod server;
+mod state;
 mod topics;
 mod window_parts;
 
