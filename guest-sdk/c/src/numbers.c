@@ -29,9 +29,70 @@ static uint32_t write_int64(uint8_t *into, int64_t value) {
     return 1 + write_uint64(into + 1, 0 - (uint64_t)value);
 }
 
+typedef unsigned __int128 uint128;
+
+static uint128 power_of_ten(int exponent) {
+    uint128 power = 1;
+    uint64_t ten = 10;
+    for (; exponent > 19; exponent--) power *= 10;
+    uint64_t rest = 1;
+    for (; exponent > 0; exponent >>= 1, ten *= ten) {
+        if (exponent & 1) rest *= ten;
+    }
+    return power * rest;
+}
+
+/* As shortest_digits, for numbers that are neither large nor small: with 128 bits everything is exact.
+ *
+ * The number is m * 2^e. Whatever lies between (2m - 1) * 2^(e - 1) and (2m + 1) * 2^(e - 1) reads back as it. Scaled so
+ * that it has 17 digits before the point, digits are dropped from the end as long as a number that is left lies there. */
+static bool moderate_digits(double value, char digits[20], int *count, int *point) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    uint64_t m = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    int e = (int)(bits >> 52) - 1075;
+    /* Below a power of two the numbers are closer to each other. */
+    if (!(value >= 1e-4 && value < 1e17) || m == UINT64_C(1) << 52) return false;
+    int scale = 16;
+    if (value >= 1) {
+        while (scale > 0 && value >= powers_of_ten[17 - scale]) scale--;
+    } else {
+        while (value * powers_of_ten[scale - 16] < 1) scale++;
+    }
+    int shift = 1 + (e < 0 ? -e : 0);
+    uint128 power = power_of_ten(scale) << (e > 0 ? e : 0);
+    uint128 low = (2 * m - 1) * power, exact = 2 * m * power, high = (2 * m + 1) * power;
+    /* A bound itself reads back as the even one of its neighbours. */
+    if (m % 2 == 0) low--, high++;
+    /* Where two are as near, the even one is taken. */
+    uint64_t whole = (uint64_t)(exact >> shift), found = whole, unit = 1;
+    uint128 rest = (exact - ((uint128)whole << shift)) * 2, half = (uint128)1 << shift;
+    found += rest > half || (rest == half && whole % 2);
+    for (uint64_t next = 10; next <= UINT64_C(10000000000000000); next *= 10) {
+        uint64_t quotient = whole / next, below = quotient * next;
+        uint128 down = (uint128)below << shift, up = (uint128)(below + next) << shift;
+        bool has_down = down > low, has_up = up < high;
+        if (!has_down && !has_up) break;
+        bool nearer_down = exact - down < up - exact || (exact - down == up - exact && quotient % 2 == 0);
+        found = has_down && (!has_up || nearer_down) ? below : below + next;
+        unit = next;
+    }
+    uint32_t size = write_uint64((uint8_t *)digits, found / unit);
+    int dropped = 0;
+    for (; unit > 1; unit /= 10) dropped++;
+    *count = (int)size;
+    *point = (int)size + dropped - scale;
+    return true;
+}
+
 /* The shortest digits of a positive number that read back the same, and where the point is: 0.DIGITS * 10^point. */
 static int shortest_digits(double value, char digits[20], int *count) {
     char text[40];
+    int point;
+    if (moderate_digits(value, digits, count, &point)) {
+        while (*count > 1 && digits[*count - 1] == '0') *count -= 1;
+        return point;
+    }
     /* The smallest numbers have fewer digits than 15. */
     for (int precision = value < 2.3e-308 ? 1 : 15;; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision - 1, value);
@@ -54,24 +115,16 @@ static uint32_t write_float64(uint8_t *into, double value) {
         value = -value;
     }
     /* Most numbers are decimals of a few digits. One whose digits, up to 15 of them, divided by a power of ten give it
-     * back exactly has no shorter form than that with the smallest such power. */
-    if (value < 1e15 && (value >= 1e-4 || value == 0)) {
-        for (int places = 0; places <= 6; places++) {
-            double scaled = value * powers_of_ten[places];
-            if (scaled >= 1e15) break;
-            uint64_t whole = (uint64_t)(scaled + 0.5);
-            if ((double)whole / powers_of_ten[places] != value) continue;
-            if (places == 0) {
-                at += write_uint64(at, whole);
-                memcpy(at, ".0", 2);
-                return (uint32_t)(at + 2 - into);
-            }
-            uint64_t unit = (uint64_t)powers_of_ten[places];
-            at += write_uint64(at, whole / unit);
+     * back exactly has no other form that is as short. */
+    enum { PLACES = 6, UNIT = 1000000 };
+    if (value < 1e9 && (value >= 1e-4 || value == 0)) {
+        uint64_t scaled = (uint64_t)(value * UNIT + 0.5);
+        if ((double)scaled / UNIT == value) {
+            at += write_uint64(at, scaled / UNIT);
             *at++ = '.';
-            uint64_t fraction = whole % unit;
-            for (int place = places; place > 0; place--, fraction /= 10) at[place - 1] = (uint8_t)('0' + fraction % 10);
-            return (uint32_t)(at + places - into);
+            uint32_t fraction = (uint32_t)(scaled % UNIT), places = PLACES;
+            while (places > 1 && fraction % 10 == 0) fraction /= 10, places--;
+            return (uint32_t)(at + write_uint32(at, fraction, places) - into);
         }
     }
     char digits[20];
