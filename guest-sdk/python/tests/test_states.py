@@ -44,7 +44,8 @@ class Values(unittest.TestCase):
                 harness, _ = operator(n=lambda app: app.value("n", int, prefetch=prefetch))
                 outcome = harness.send_all([
                     Input("n.set(1)", "a"), Input("n.set(2)", "b"), Input("n.set(9)", "a", headers=FAIL),
-                    Input("(n.set(8), n.delete())", "b", headers=FAIL), Input("n.get()", "a"), Input("n.get()", "b"),
+                    Input("(n.set(8), n.delete())", "b", headers=FAIL),
+                    Input("(n.delete(), n.set(8), n.set(7))", "b", headers=FAIL), Input("n.get()", "a"), Input("n.get()", "b"),
                 ])
                 self.assertEqual([emitted.json()["is"] for emitted in outcome.emitted[2:]], [1, 2])
                 self.assertEqual(read(harness.send_all([Input("n.get()", key) for key in "abc"])), [1, 2, None])

@@ -1,10 +1,17 @@
 """Columns in the Arrow layout, read and written as whole lists: a loop of the interpreter costs more than a copy."""
 
+import itertools
 from array import array
 from itertools import accumulate, chain
 from typing import Any, Iterable, List, Optional, Sequence, Union
 
 from ._contract import BytesColumn
+
+if hasattr(itertools, "pairwise"):
+    pairwise = itertools.pairwise
+else:
+    def pairwise(values: List[int]) -> Any:
+        return zip(values, values[1:])
 
 # The bits of each byte, the least significant first.
 _BITS = [tuple(byte >> bit & 1 for bit in range(8)) for byte in range(256)]
@@ -21,11 +28,11 @@ def i64s(data: bytes) -> List[int]:
 
 
 def pack_u32s(values: Iterable[int]) -> bytes:
-    return array("I", values).tobytes()
+    return array("I", values if isinstance(values, list) else list(values)).tobytes()
 
 
 def pack_i64s(values: Iterable[int]) -> bytes:
-    return array("q", values).tobytes()
+    return array("q", values if isinstance(values, list) else list(values)).tobytes()
 
 
 def unpack_bits(data: bytes, count: int) -> List[int]:
@@ -43,14 +50,15 @@ def pack_bits(bits: Sequence[Any]) -> bytes:
 
 def offsets(lengths: Iterable[int]) -> bytes:
     """Offsets of values of these lengths."""
-    return array("I", accumulate(lengths, initial=0)).tobytes()
+    # An array is made faster of a list than of an iterator.
+    return array("I", list(accumulate(lengths, initial=0))).tobytes()
 
 
 def read(column: Any) -> List[Optional[bytes]]:
     """The values of a column of byte strings."""
     ends = u32s(column.offsets)
     data = column.data
-    values: List[Optional[bytes]] = [data[start:end] for start, end in zip(ends, ends[1:])]
+    values: List[Optional[bytes]] = [data[start:end] for start, end in pairwise(ends)]
     if column.validity:
         bits = unpack_bits(column.validity, len(values))
         values = [value if bit else None for value, bit in zip(values, bits)]
@@ -80,10 +88,10 @@ def texts(column: Any) -> List[Any]:
     ends = u32s(column.offsets)
     text = column.data.decode()
     if len(text) == len(column.data):
-        values: List[Any] = [text[start:end] for start, end in zip(ends, ends[1:])]
+        values: List[Any] = [text[start:end] for start, end in pairwise(ends)]
     else:
         data = column.data
-        values = [data[start:end].decode() for start, end in zip(ends, ends[1:])]
+        values = [data[start:end].decode() for start, end in pairwise(ends)]
     if column.validity:
         bits = unpack_bits(column.validity, len(values))
         values = [value if bit else None for value, bit in zip(values, bits)]

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Union
 
-from . import _host, log
+from . import _columns, _host, log
 from ._contract import NO_TIME, TimeDomain
 from ._failure import Failure
 from ._message import Header, Message
@@ -31,14 +31,16 @@ class Context(Message):
     """The surroundings of the record in hand: its key, time and headers, the outputs, timers, time and metrics."""
 
     __slots__ = (
-        "group_keys", "running", "broken", "_outputs", "_has_timers", "_timers", "_counters", "_gauges", "_observed",
+        "group_count", "_group_column", "_group_keys", "running", "broken", "_outputs", "_has_timers", "_timers", "_counters", "_gauges", "_observed",
     )
 
     def __init__(self) -> None:
         self.row = 0
         self.group = 0
-        #: The distinct keys of the batch.
-        self.group_keys: List[Any] = []
+        #: How many distinct keys the batch has.
+        self.group_count = 0
+        self._group_column: Any = None
+        self._group_keys: Optional[List[Any]] = None
         #: There is a batch in hand.
         self.running = False
         #: Why the batch cannot stand, even if the program swallows the error that it was given.
@@ -47,6 +49,13 @@ class Context(Message):
         self._has_timers = False
         self._timers: List[Tuple[int, TimeDomain, bytes, bytes, int]] = []
         self._forget()
+
+    @property
+    def group_keys(self) -> List[Any]:
+        """The distinct keys of the batch."""
+        if self._group_keys is None:
+            self._group_keys = [] if self._group_column is None else _columns.read(self._group_column)
+        return self._group_keys
 
     def _forget(self) -> None:
         self._timers = []
@@ -138,8 +147,8 @@ class Context(Message):
     def _leave(self) -> None:
         self._look_at(None, NO_TIME)
         self.running = False
-        self.group_keys = []
-        self.group = 0
+        self._group_column = self._group_keys = None
+        self.group = self.group_count = 0
 
 
 class Timer:

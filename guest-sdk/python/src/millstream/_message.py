@@ -6,6 +6,7 @@ from . import _columns, _host, _json
 from ._contract import NO_TIME
 from ._convert import Mismatch, convert
 from ._failure import Failure
+from ._json import scan_once
 
 T = TypeVar("T")
 HeaderValue = Optional[bytes]
@@ -85,10 +86,10 @@ class Message:
         if text is None:
             text = self._text = self._ascii()
         value: Any
-        row = self.row
+        row, starts = self.row, self._starts
         try:
-            value, end = _json.scan_once(text, self._starts[row])
-            if end != self._starts[row + 1]:
+            value, end = scan_once(text, starts[row])
+            if end != starts[row + 1]:
                 value = _json.loads(self.text)
         except (StopIteration, ValueError, RecursionError):
             value = _json.loads(self.text)

@@ -164,15 +164,17 @@ class Operator(Part[C]):
         if self._states:
             if input.groups:
                 groups = _columns.u32s(input.groups)
-                ctx.group_keys = _columns.read(input.group_keys)
+                ctx._group_column = input.group_keys
+                ctx.group_count = _columns.row_count(input.group_keys)
             else:
-                groups, ctx.group_keys = group_records(_columns.read(batch.keys))
+                groups, ctx._group_keys = group_records(_columns.read(batch.keys))
+                ctx.group_count = len(ctx.group_keys)
         prefetched = iter(input.states)
         for state in self._states:
             column = None
             if state._prefetch:
                 column = next(prefetched, None)
-                if column is None or _columns.row_count(column) != len(ctx.group_keys):
+                if column is None or _columns.row_count(column) != ctx.group_count:
                     raise BatchError(f"the host did not pass the values of state `{state.name}`")
             state._begin(column)
         return groups or [0] * count

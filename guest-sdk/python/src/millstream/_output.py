@@ -11,6 +11,7 @@ from . import _columns, _json
 from ._context import INHERITED, SAME, TOMBSTONE
 from ._contract import ABSENT, ColumnType, HeaderColumn, OutputBatch, RecordBatch
 from ._failure import Failure
+from ._json import dumps
 from ._fields import Spec, specs
 from ._typed import refuse, typed_column
 
@@ -58,7 +59,7 @@ class OutputBuilder:
         elif kind is bytearray or kind is memoryview:
             self._values.append(bytes(value))
         else:
-            self._values.append(_json.dumps(value))
+            self._values.append(dumps(value))
         self.sources.append(self._ctx.row)
 
     def differ(self, key: Any, timestamp_ms: Optional[int], headers: Any, keep_headers: bool) -> None:

@@ -90,13 +90,13 @@ def timer_call(function: Callable[..., Any], writes: Any) -> RowCall:
 def _loop(function: Callable[..., Any], argument: str, made: Dict[str, Any], columns: int, writes: Any) -> Any:
     call = f"call({argument}{', ctx' if len(parameters(function)) > 1 else ''})"
     if inspect.isgeneratorfunction(function):
-        call = f"for result in {call}: ctx.emit(result)"
+        call = f"for result in {call}: main.push(result)"
     else:
         call = f"result = {call}\n            "
         if writes is not None:
             # What nearly every record does, without the detour.
             call += "if type(result) is writes: main.push_row(result)\n            el"
-        call += "if result is not None: ctx.emit(result)"
+        call += "if result is not None: main.push(result)"
     names = [f"v{at}" for at in range(columns)]
     source = _LOOP.format(
         unpack=f"{', '.join('c' + name for name in names)}, = columns\n    " if names else "",

@@ -76,7 +76,7 @@ class MutableValue(Value[Any]):
         self._touched.clear()
 
     def _begin(self, column: Any) -> None:
-        count = len(self._at.group_keys)
+        count = self._at.group_count
         self._values = [_UNREAD] * count
         self._stored = [_UNREAD] * count if column is None else _columns.read(column)
         for own in (self._newer, self._lent, self._touched):

@@ -6,6 +6,7 @@ from typing import Any, List, Optional, Tuple, TypeVar, Union, overload
 from .. import _columns, _host
 from .._contract import StateKind
 from ._place import State
+from ._quick import QuickSet
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -40,8 +41,9 @@ class Value(State[T]):
         self._decoded = False
         #: What a program of whole columns has stored.
         self._whole: "Optional[array[Any]]" = None
+        self._quick = QuickSet(self)
         if self._codec.array and prefetch:
-            self.set = _quick_set(self, float if self._codec.array == "d" else int)  # type: ignore[method-assign]
+            self.set = self._quick.made(float if self._codec.array == "d" else int)  # type: ignore[method-assign]
 
     @overload
     def get(self) -> Optional[T]: ...
@@ -66,7 +68,7 @@ class Value(State[T]):
 
     def delete(self) -> None:
         """Removes the value of the key."""
-        self._replace(None)
+        self.set(None)  # type: ignore[arg-type]
 
     def load(self, default: D) -> List[Union[T, D]]:
         """The values of all keys of the batch, in the order of `batch.group_keys`: for whole columns."""
@@ -114,8 +116,9 @@ class Value(State[T]):
         return None if stored is None else self._decode(stored)
 
     def _begin(self, column: Any) -> None:
-        count = len(self._at.group_keys)
+        count = self._at.group_count
         self._log.clear()
+        self._quick.begin()
         self._whole = None
         numbers = _numbers(column, self._codec.array) if column is not None and self._codec.array else None
         self._decoded = numbers is not None
@@ -133,14 +136,19 @@ class Value(State[T]):
         while log and log[-1][0] == row:
             _, group, before = log.pop()
             self._values[group] = before
+        self._quick.undo(row)
 
     def _finish(self) -> Any:
         if self._whole is not None:
             return _columns.pack_u32s(range(len(self._whole))), _number_column(self._whole)
-        if not self._log:
+        groups = self._quick.groups + [change[1] for change in self._log]
+        if not groups:
             return None
-        groups = sorted({change[1] for change in self._log})
-        return self._hand_over(groups, self._column([self._values[group] for group in groups]))
+        values = self._values
+        if groups != list(range(len(values))):
+            groups = sorted(set(groups))
+            values = [values[group] for group in groups]
+        return self._hand_over(groups, self._column(values))
 
     def _hand_over(self, groups: List[int], column: Any) -> Any:
         """What changed: back with the batch, or to the host at once."""
@@ -173,25 +181,3 @@ def _numbers(column: Any, format: str) -> Optional[List[Any]]:
         return None
     present = iter(memoryview(data).cast(format).tolist())
     return [next(present) if bit else None for bit in bits]
-
-
-def _quick_set(state: "Value[Any]", kind: type) -> Any:
-    """`Value.set` of numbers, which nearly every record calls."""
-    at, log, check = state._at, state._log, state._check
-    is_float = kind is float
-
-    def set(value: Any) -> None:
-        if type(value) is not kind:
-            value = None if value is None else check(value)
-        elif not is_float and not -(2**63) <= value < 2**63:
-            check(value)
-        group = at.group
-        values = state._values
-        try:
-            before = values[group]
-        except IndexError:
-            raise state._no_key() from None
-        log.append((at.row, group, before))
-        values[group] = value
-
-    return set
