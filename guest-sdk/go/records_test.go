@@ -159,6 +159,31 @@ func TestMissingIsNotEmpty(t *testing.T) {
 	}
 }
 
+func TestNullsOfFailingRecordsLeaveNoTrace(t *testing.T) {
+	h, _ := script(t, func(_ *scripted, ctx *millstream.Context, record millstream.Record) error {
+		output := millstream.Tombstone().NoKey()
+		if len(record.Value()) > 0 {
+			output = millstream.Text("v")
+		}
+		if err := ctx.Emit(output); err != nil {
+			return err
+		}
+		if record.TimestampMs() > 0 {
+			return fail
+		}
+		return nil
+	})
+	out := h.Send(slices.Concat(slices.Repeat([]millstreamtest.Record{text("k", "")}, 8),
+		slices.Repeat([]millstreamtest.Record{text("k", "").At(1)}, 9))...)
+	if len(out.Emitted) != 8 || len(out.Failed) != 9 {
+		t.Errorf("%d and %d", len(out.Emitted), len(out.Failed))
+	}
+	out = h.Send(text("k", "").At(1), text("k", "x"))
+	if record := out.Emitted[0]; record.Value == nil || record.Key == nil {
+		t.Errorf("%+v", record)
+	}
+}
+
 func TestTextsMayBeKept(t *testing.T) {
 	var kept []string
 	h, _ := script(t, func(_ *scripted, _ *millstream.Context, record millstream.Record) error {

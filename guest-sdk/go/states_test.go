@@ -88,6 +88,19 @@ func TestAValueIsKeptByKeyAndUndone(t *testing.T) {
 	}
 }
 
+func TestAFailingRecordThatHasNotReadTheStateLeavesItAsItIs(t *testing.T) {
+	h, _ := script(t, func(s *scripted, _ *millstream.Context, record millstream.Record) error {
+		if err := s.total.Set(7); err != nil {
+			return err
+		}
+		return fail
+	})
+	h.Store("total", "a", []byte("12345678"))
+	if h.Send(text("a", "x")); string(h.Stored("total", "a")) != "12345678" {
+		t.Errorf("%q", h.Stored("total", "a"))
+	}
+}
+
 func TestAValueThatIsNotPrefetchedIsReadWhenItIsAskedForAndExpires(t *testing.T) {
 	h, _ := script(t, func(s *scripted, ctx *millstream.Context, record millstream.Record) error {
 		if len(record.Value()) > 0 {

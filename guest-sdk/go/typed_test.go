@@ -112,6 +112,16 @@ func TestTypedFieldsAreReadAndWritten(t *testing.T) {
 	}
 }
 
+func TestNullsOfFailingResultsLeaveNoTrace(t *testing.T) {
+	program := operator.ExportTyped(func(millstream.NoConfig) (*typedOperator, error) { return &typedOperator{}, nil })
+	h := millstreamtest.New(t, program, "")
+	good, bad := text("k", `{"user":{"id":"u"},"n":1}`), text("k", `{"user":{"id":"u"},"n":1,"name":"fails late"}`)
+	records := slices.Concat(slices.Repeat([]millstreamtest.Record{good}, 8), slices.Repeat([]millstreamtest.Record{bad}, 9))
+	if out := h.Send(records...); len(out.Emitted) != 8 || len(out.Failed) != 9 {
+		t.Errorf("%d and %d", len(out.Emitted), len(out.Failed))
+	}
+}
+
 func TestWhatIsNoTypedFieldIsRefusedAtOnce(t *testing.T) {
 	for want, of := range map[string]func(){
 		"a typed field is an int64, float64, bool": func() {

@@ -205,6 +205,9 @@ func (c counts) OnElement(record millstream.Record, pane *trigger.Pane[int64]) (
 	number, err := strconv.ParseInt(string(record.Value()), 10, 64)
 	pane.State += number
 	pane.EventTimeMs = pane.Window.LastMs()
+	if err != nil {
+		pane.State, pane.EventTimeMs = 1_000, 1
+	}
 	if err == nil && pane.State >= c.Every {
 		pane.State = 0
 		return trigger.Fire, nil

@@ -191,6 +191,11 @@ func recordsOf(output *contract.OutputBatch, name string, writes []contract.Fiel
 	if len(keys) != count || len(values) != count || len(output.Sources) != 4*count || len(batch.Timestamps) != 8*count {
 		return nil, fmt.Errorf("output %s has %d records, and columns of other lengths", name, count)
 	}
+	for _, validity := range [][]byte{batch.Keys.Validity, batch.Values.Validity} {
+		if len(validity) != 0 && len(validity) != (count+7)/8 {
+			return nil, fmt.Errorf("output %s has %d records, and a bitmap of %d bytes", name, count, len(validity))
+		}
+	}
 	names, headers := rowsOf(&batch.Headers.Names), rowsOf(&batch.Headers.Values)
 	var records []Record
 	for row := range count {

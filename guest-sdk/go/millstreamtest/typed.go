@@ -133,6 +133,11 @@ func writeTyped(batch *contract.RecordBatch, fields []contract.FieldDeclaration)
 	if len(batch.Columns) != len(fields) {
 		return nil, fmt.Errorf("there are %d typed columns, and %d fields are declared", len(batch.Columns), len(fields))
 	}
+	for at := range batch.Columns {
+		if bits := len(batch.Columns[at].Validity); bits != 0 && bits != (int(batch.Count)+7)/8 {
+			return nil, fmt.Errorf("%s has %d records, and a bitmap of %d bytes", batch.Columns[at].Name, batch.Count, bits)
+		}
+	}
 	var values [][]byte
 	for row := range int(batch.Count) {
 		root := &object{}
