@@ -18,7 +18,8 @@ import (
 //	}
 //
 // Fields are int64 (or int), float64, bool, string and []byte, the last one for any JSON text. A record that lacks a
-// field which is not Optional fails before the operator sees it.
+// field which is not Optional fails before the operator sees it. Key, time and headers are those of ctx.Record(), whose
+// value is passed only with the option RawValues.
 type TypedProcessor[R, W any] interface {
 	// Process handles a record: it uses the state of its key and emits any number of records; none drops it. An
 	// error is why the record fails. The struct is used again for the next record: copy it if it is to stay. Its
