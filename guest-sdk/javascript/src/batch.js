@@ -1,6 +1,6 @@
 /** A whole batch as columns: what `columns(batch, ctx)` of an operator sees. */
 
-import { EMPTY, NO_COLUMN, bytesIn, columnOf, u32Bytes } from "./column.js";
+import { EMPTY, NO_COLUMN, bytesIn, columnOf, numbersTo, u32Bytes } from "./column.js";
 import { BatchFailure } from "./errors.js";
 import { NO_GROUP, noKey } from "./frame.js";
 import { TypedColumn, typedColumns } from "./typed_input.js";
@@ -53,9 +53,7 @@ export class Batch {
   failKeyless() {
     const { groups } = this;
     if (!groups.includes(NO_GROUP)) return false;
-    groups.forEach((group, row) => {
-      if (group === NO_GROUP) this.fail(row, noKey().message);
-    });
+    groups.forEach((group, row) => group === NO_GROUP && this.fail(row, noKey().message));
     return true;
   }
 
@@ -114,7 +112,7 @@ export class Batch {
 
   #finished({ index, rows, count, make }) {
     const frame = this.#frame;
-    const sources = rows === undefined ? Uint32Array.from({ length: count }, (_, row) => row) : Uint32Array.from(rows);
+    const sources = rows === undefined ? numbersTo(count) : new Uint32Array(rows);
     let kept;
     if (this.#failed.size > 0) kept = [...sources.keys()].filter((at) => !this.#failed.has(sources[at]));
     const found = kept === undefined ? sources : sources.filter((source) => !this.#failed.has(source));

@@ -29,7 +29,22 @@ export function bytesIn(array) {
 
 /** Unsigned 32-bit numbers as bytes. */
 export function u32Bytes(numbers) {
-  return bytesIn(Uint32Array.from(numbers));
+  return bytesIn(new Uint32Array(numbers));
+}
+
+let counted = new Uint32Array(0);
+let eights = new Uint32Array(0);
+
+/** The numbers from 0 to `count`, the last one not included. Shared: to be read. */
+export function numbersTo(count) {
+  if (counted.length < count) counted = new Uint32Array(2 * count).map((_, at) => at);
+  return counted.subarray(0, count);
+}
+
+/** The offsets of `count` values of 8 bytes each. Shared: to be read. */
+export function offsetsOfEights(count) {
+  if (eights.length <= count) eights = new Uint32Array(2 * count + 1).map((_, at) => 8 * at);
+  return bytesIn(eights.subarray(0, count + 1));
 }
 
 /** Signed 64-bit numbers, given as `bigint` or `number`, as bytes. */
@@ -94,8 +109,8 @@ export class Column {
  * native call for all of them.
  */
 export function columnOf(parts) {
-  const validity = bitmapOf(parts, (part) => part !== null);
-  if (parts.every((part) => part === null || typeof part === "string")) return ofTexts(parts, validity);
+  const validity = parts.includes(null) ? bitmapOf(parts, (part) => part !== null) : EMPTY;
+  if (areTexts(parts)) return ofTexts(parts, validity);
   const sizes = parts.map((part) => (part === null ? 0 : typeof part === "string" ? 3 * part.length : part.length));
   const data = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   const offsets = new Uint32Array(parts.length + 1);
@@ -111,6 +126,15 @@ export function columnOf(parts) {
     offsets[row + 1] = end;
   }
   return { offsets: bytesIn(offsets), data: data.subarray(0, end), validity };
+}
+
+// Loops, since in an engine without a compiler functions of arrays cost a call for each element.
+function areTexts(parts) {
+  for (let row = 0; row < parts.length; row++) {
+    const part = parts[row];
+    if (typeof part !== "string" && part !== null) return false;
+  }
+  return true;
 }
 
 /** A column of texts and nulls with a bitmap that is known. */

@@ -17,8 +17,8 @@ export class Frame {
    */
   constructor(input, isGrouped = false) {
     const { batch } = input;
-    this._keys = undefined;
-    this._values = undefined;
+    this.keys = new Column(batch.keys);
+    this.values = new Column(batch.values);
     this._times = undefined;
     this._groupKeys = undefined;
     this._nowMs = undefined;
@@ -40,14 +40,6 @@ export class Frame {
       this.groups = groups;
       this._groupKeys = new Column(keys);
     }
-  }
-
-  get keys() {
-    return (this._keys ??= new Column(this.batch.keys));
-  }
-
-  get values() {
-    return (this._values ??= new Column(this.batch.values));
   }
 
   /** Event times, two 32-bit words each. */
@@ -73,7 +65,7 @@ export class Frame {
 
   /** The same batch at a place where it stays. */
   at(row) {
-    void [this.keys, this.values, this.times];
+    void this.times;
     const fixed = Object.create(this);
     fixed.row = row;
     return fixed;

@@ -114,14 +114,14 @@ export class Output {
     values.length = rows;
     if (this.onlyTexts) return textsColumn(values);
     if (this.typed !== undefined) {
-      if (values.every((value) => value === TYPED)) {
+      if (isAll(values, TYPED)) {
         batch.columns = this.typed.columns(rows);
         return NO_COLUMN;
       }
       // Typed rows among others: written here as the host would.
       for (let row = 0; row < rows; row++) if (values[row] === TYPED) values[row] = this.typed.json(row);
     }
-    if (isWhole && values.every((value) => value === same)) return frame.batch.values;
+    if (isWhole && isAll(values, same)) return frame.batch.values;
     for (let row = 0; row < rows; row++) if (values[row] === same) values[row] = frame.values.get(this.sources[row]);
     return columnOf(values);
   }
@@ -159,6 +159,11 @@ export class Output {
     if (names.length === 0) return none;
     return { offsets: u32Bytes(offsets), names: columnOf(names), values: columnOf(values) };
   }
+}
+
+function isAll(values, one) {
+  for (let row = 0; row < values.length; row++) if (values[row] !== one) return false;
+  return true;
 }
 
 function timeOf(timestampMs) {

@@ -46,7 +46,7 @@ export class Record {
   /** The value of a record that is no tombstone. */
   bytes() {
     const value = this._frame.values.get(this._frame.row);
-    if (value === null) throw new Failure("this record has no value: it is a tombstone");
+    if (value === null) throw tombstone();
     return value;
   }
 
@@ -57,12 +57,24 @@ export class Record {
 
   /** The value read as JSON. Integers beyond 2^53 are rounded, as by `JSON.parse`. */
   json() {
-    return parsed(this.text(), JSON.parse);
+    const frame = this._frame;
+    const value = frame.values.get(frame.row);
+    if (value === null) throw tombstone();
+    try {
+      return JSON.parse(decode(value));
+    } catch (error) {
+      throw new Failure(`the value is not JSON: ${error.message}`);
+    }
   }
 
   /** The value read as JSON; integers that a `number` does not hold exactly are `bigint`. */
   jsonExact() {
-    return parsed(this.text(), parseExact);
+    const text = this.text();
+    try {
+      return parseExact(text);
+    } catch (error) {
+      throw new Failure(`the value is not JSON: ${error.message}`);
+    }
   }
 
   /** Event time in milliseconds since 1970-01-01T00:00:00Z. */
@@ -87,12 +99,8 @@ export class Record {
   }
 }
 
-function parsed(text, parse) {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new Failure(`the value is not JSON: ${error.message}`);
-  }
+function tombstone() {
+  return new Failure("this record has no value: it is a tombstone");
 }
 
 /** A timer that fired; a place in the batch, as a record is. */

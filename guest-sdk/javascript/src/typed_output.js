@@ -84,13 +84,13 @@ export function typedColumn(name, type, rows) {
     const { offsets, data, validity } = columnOf(rows);
     return { name, kind, offsets, data, validity };
   }
-  const validity = type.isOptional ? bitmapOf(rows, (value) => value !== null) : EMPTY;
+  const validity = type.isOptional && rows.includes(null) ? bitmapOf(rows, (value) => value !== null) : EMPTY;
   return { name, kind, offsets: EMPTY, data: NUMBERS[kind](rows), validity };
 }
 
 const NUMBERS = {
   // Null becomes 0.
-  float64: (rows) => bytesIn(Float64Array.from(rows)),
+  float64: (rows) => bytesIn(new Float64Array(rows)),
   int64(rows) {
     const numbers = new BigInt64Array(rows.length);
     for (let row = 0; row < rows.length; row++) if (rows[row] !== null) numbers[row] = BigInt(rows[row]);
