@@ -33,7 +33,8 @@ impl wall_clock::Host for GuestData {
 
 impl monotonic_clock::Host for GuestData {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.now_ms.max(0).unsigned_abs().saturating_mul(1_000_000))
+        // At 0, which it is until the first batch, Go's runtime takes the clock for broken.
+        Ok(self.now_ms.max(0).unsigned_abs().saturating_mul(1_000_000).max(1))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
