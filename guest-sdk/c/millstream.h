@@ -247,7 +247,8 @@ ms_status ms_emit_same(ms_context *ctx, uint32_t to);
 /* Emits a text to the main output. */
 ms_status ms_emit_text(ms_context *ctx, const char *format, ...) MS_PRINTF(2, 3);
 
-/* The row in hand of declared writes: set fields, then emit it. Each emit begins a new row, all null. */
+/* The row in hand of declared writes: set fields, then emit it. Each emit begins a new row, all null. Infinity and NaN,
+ * which have no form in JSON, fail the record. */
 void ms_set_int64(ms_context *ctx, uint32_t field, int64_t value);
 void ms_set_float64(ms_context *ctx, uint32_t field, double value);
 void ms_set_bool(ms_context *ctx, uint32_t field, bool value);
@@ -256,7 +257,7 @@ void ms_set_bytes(ms_context *ctx, uint32_t field, ms_bytes value);
 ms_status ms_emit_row(ms_context *ctx, const ms_output *output);
 /* For whole batches: emits `count` rows of every declared write to an output, in one go. `sources` are the records
  * that they come of, ascending, from which they have key, time and headers; NULL: every record, one row each. The
- * columns are taken as they are and must live until the batch is done. */
+ * columns are taken as they are and must live until the batch is done. A record that fails must not be in them. */
 ms_status ms_emit_columns(ms_context *ctx, uint32_t to, const uint32_t *sources, uint32_t count, const ms_column *columns);
 /* For whole batches: makes a record the one in hand, so that states, timers and emits concern it. */
 const ms_record *ms_seek(ms_context *ctx, uint32_t row);

@@ -15,12 +15,15 @@ static arena_block *arena_last;
 static size_t arena_used;   /* of the last block */
 static size_t arena_total;  /* of all of them */
 
+/* A trap whose backtrace says what it was. */
+static __attribute__((noinline)) _Noreturn void out_of_memory(void) { abort(); }
+
 static void *arena_grow(size_t size) {
     size_t wanted = arena_last ? arena_last->size * 2 : ARENA_FIRST;
     if (wanted > ARENA_KEPT) wanted = ARENA_KEPT;
     if (wanted < size) wanted = size;
     arena_block *block = malloc(sizeof(arena_block) + wanted);
-    if (!block) host_panic("out of memory", 13);
+    if (!block) out_of_memory();
     block->before = arena_last;
     block->size = wanted;
     arena_last = block;

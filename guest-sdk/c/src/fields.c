@@ -41,6 +41,7 @@ void ms_set_int64(ms_context *ctx, uint32_t field, int64_t value) {
 void ms_set_float64(ms_context *ctx, uint32_t field, double value) {
     pending_field *pending = pending_of(ctx, field, MS_FLOAT64);
     if (pending) pending->number = value;
+    if (pending && !isfinite(value)) ms_fail(ctx, "field `%s`: %f has no form in JSON", ctx->operator->writes[field].path, value);
 }
 
 void ms_set_bool(ms_context *ctx, uint32_t field, bool value) {

@@ -25,6 +25,29 @@ static void typed_by(const ms_operator *tested) {
     MS_EXPECT(outcome.emitted[2].source == 3 && outcome.emitted[2].timestamp_ms == 3 && ms_is(outcome.emitted[2].key, "v"));
 }
 
+/* One record that fails leaves the others, and nothing of its own. */
+static void failing_by(const ms_operator *tested) {
+    ms_harness *harness = ms_test(tested, "{}");
+    ms_input records[] = {
+        {.key = MS_TEXT("u"), .value = MS_TEXT("{\"user\":\"u\",\"amount\":1e308}")},
+        {.key = MS_TEXT("u"), .value = MS_TEXT("{\"user\":\"u\",\"amount\":1e308}")},
+        {.value = MS_TEXT("{\"user\":\"u\",\"amount\":1}")},
+        {.key = MS_TEXT("v"), .value = MS_TEXT("{\"user\":\"v\",\"amount\":1,\"n\":9223372036854775807}")},
+        {.key = MS_TEXT("v"), .value = MS_TEXT("{\"user\":\"v\",\"amount\":2,\"n\":1,\"flag\":true,\"extra\":0}")},
+    };
+    ms_outcome outcome = ms_send_all(harness, records, 5);
+    MS_EXPECT(outcome.emitted_count == 2 && outcome.failed_count == 3);
+    MS_EXPECT(ms_is(outcome.failed[0].reason, "field `/total`: inf has no form in JSON") && outcome.failed[0].record == 1);
+    MS_EXPECT(ms_is(outcome.failed[2].reason, "`n` is too large") && outcome.failed[2].record == 3);
+    MS_EXPECT(ms_is(outcome.emitted[0].value, "{\"user\":\"u\",\"total\":1e+308}"));
+    MS_EXPECT(ms_is(outcome.emitted[1].value, "{\"user\":\"v\",\"total\":2.0,\"next\":{\"n\":2,\"flag\":false},\"label\":\"n=1\",\"extra\":0}"));
+}
+
+void a_failing_record_leaves_the_others(void) {
+    failing_by(&typed);
+    failing_by(&typed_columns);
+}
+
 void typed_fields_are_read_and_written_by_records(void) { typed_by(&typed); }
 
 void typed_fields_are_read_and_written_by_columns(void) { typed_by(&typed_columns); }
