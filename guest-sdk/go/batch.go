@@ -146,6 +146,9 @@ func (b *Batch) typedResults(fields []columnField, written []columnWriter) error
 	if rows > 0 {
 		output.typedRows, output.columns = rows, output.columns[:0]
 		for at, column := range written {
+			if numbers, ok := column.(*Float64Writer); ok && numbers.odd != 0 {
+				return BatchError(noForm(fields[at].Path, numbers.odd))
+			}
 			typed, hasNull := column.column()
 			if hasNull && !fields[at].Optional {
 				return BatchError(fmt.Errorf("%s has a null, and is not declared optional", fields[at].Path))

@@ -137,9 +137,11 @@ func (c *Int64Writer) column() (contract.TypedColumn, bool) {
 type Float64Writer struct {
 	values []float64
 	valid  bitmap
+	// odd is the last number that has no form in JSON, if there is any.
+	odd float64
 }
 
-// Append appends a value.
+// Append appends a number. One that JSON has no form of, such as infinity, fails the batch: fail its record instead.
 func (c *Float64Writer) Append(value float64) { c.append(value, true) }
 
 // AppendNull appends a null.
@@ -149,6 +151,9 @@ func (c *Float64Writer) append(value float64, present bool) {
 	if !present || len(c.valid.bits) > 0 {
 		c.valid.mark(len(c.values), present)
 	}
+	if value-value != 0 {
+		c.odd = value
+	}
 	c.values = append(c.values, value)
 }
 
@@ -156,7 +161,7 @@ func (c *Float64Writer) kind() contract.ColumnType { return contract.Float64 }
 func (c *Float64Writer) rows() int                 { return len(c.values) }
 
 func (c *Float64Writer) reset() {
-	c.values = c.values[:0]
+	c.values, c.odd = c.values[:0], 0
 	c.valid.reset()
 }
 

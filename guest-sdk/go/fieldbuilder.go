@@ -37,12 +37,21 @@ func (b *fieldBuilder) check(from unsafe.Pointer) error {
 		if !utf8.ValidString(*(*string)(value)) {
 			return fmt.Errorf("%s is not UTF-8", b.Path)
 		}
+	case contract.Float64:
+		if number := *(*float64)(value); number-number != 0 {
+			return noForm(b.Path, number)
+		}
 	case contract.Bytes:
 		if !b.Optional && *(*[]byte)(value) == nil {
 			return fmt.Errorf("%s is nil, and not declared Optional", b.Path)
 		}
 	}
 	return nil
+}
+
+// noForm is why a number that is none, or has no end, cannot be written.
+func noForm(path string, number float64) error {
+	return fmt.Errorf("%s: %v has no form in JSON", path, number)
 }
 
 // push appends the field of a struct.

@@ -71,7 +71,7 @@ func (c *Context) emitTyped(at int, output *Output, result unsafe.Pointer) error
 		return errNoFields
 	}
 	for at := range builder.typed {
-		if kind := builder.typed[at].Kind; kind == contract.UTF8 || kind == contract.Bytes {
+		if kind := builder.typed[at].Kind; kind != contract.Int64 && kind != contract.Boolean {
 			if err := builder.typed[at].check(result); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package millstream_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,8 @@ func (o *typedOperator) Process(ctx *millstream.TypedContext[written], in *read)
 			return err
 		}
 		return fail
+	case "no number":
+		out.F = millstream.Some(math.Inf(-1))
 	case "not typed":
 		return ctx.Context.Emit(millstream.Text("v"))
 	}
@@ -79,6 +82,7 @@ func TestTypedFieldsAreReadAndWritten(t *testing.T) {
 	for at, more := range []string{
 		``, `,"f":1,"flag":false,"extra":{"a": [1]}`, `,"name":"ü\n"`, `,"name":"twice"`, `,"name":"no text"`,
 		`,"name":"no extra"`, `,"name":"fails late"`, `,"name":"not typed"`, `,"f":null,"flag":true,"name":null,"extra":"t"`,
+		`,"name":"no number"`,
 	} {
 		in = append(in, text("key", fmt.Sprintf(`{"user":{"id":"u%d"},"n":%d%s}`, at, at, more)).At(int64(at)))
 	}
@@ -105,7 +109,7 @@ func TestTypedFieldsAreReadAndWritten(t *testing.T) {
 	}
 	wantReasons := []string{
 		"4 /user is not UTF-8", "5 /extra is nil, and not declared Optional", "6 refused",
-		"7 records with and without typed fields cannot go to one output in one batch", "9 /user/id: the field is missing",
+		"7 records with and without typed fields cannot go to one output in one batch", "9 /inner/f: -Inf has no form in JSON", "10 /user/id: the field is missing",
 	}
 	if !slices.Equal(reasons, wantReasons) {
 		t.Errorf("%q", reasons)

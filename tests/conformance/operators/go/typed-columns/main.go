@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 
 	"millstream.dev/millstream"
@@ -46,6 +48,10 @@ func (t *Totals) ProcessColumns(batch *millstream.Batch, in *Payments, out *Resu
 			return err
 		}
 		total += in.Amount.Values[row]
+		if math.IsInf(total, 0) || math.IsNaN(total) {
+			batch.Fail(row, fmt.Errorf("/total: %v has no form in JSON", total))
+			continue
+		}
 		if err := t.total.SetAt(group, total); err != nil {
 			return err
 		}
