@@ -17,24 +17,13 @@ use std::{
     time::Duration,
 };
 
-use harness::{Operators, World, assert_counted_once, counter, numbered};
+use harness::{COUNT, Operators, World, assert_counted_once, counter, numbered};
 use millstream_log::{
     DeliveryGuarantee, Log, LogSession, PollEvent, SessionSpec, StartPosition, StateDelta, TopicSpec,
 };
 use millstream_pipeline::{parse, plan};
 use millstream_runtime::{Host, PipelineState, Reset, ResetReport, ResetState, ResetTo, reset};
 use millstream_types::{Clock, TopicPartition};
-
-const COUNT: &str = "
-pipeline: counting
-sources: { in: { topic: in } }
-steps:
-  count: { from: in, operator: count@1.0.0 }
-sinks: { out: { from: count, topic: out } }
-workers: 2
-commit: { interval: 5ms }
-batch: { records: 64 }
-";
 
 const SHUFFLED: &str = "
 pipeline: counting

@@ -2,21 +2,10 @@
 
 mod harness;
 
-use harness::{Native, Operators, Poison, World, assert_counted_once, counter, numbered, pass, picky};
+use harness::{COUNT, Native, Operators, Poison, World, assert_counted_once, counter, numbered, pass, picky};
 use millstream_operator::OperatorDescription;
 use millstream_runtime::{PipelineState, StartOptions, SwapError};
 use std::sync::Arc;
-
-const COUNT: &str = "
-pipeline: counting
-sources: { in: { topic: in } }
-steps:
-  count: { from: in, operator: count@1.0.0 }
-sinks: { out: { from: count, topic: out } }
-workers: 2
-commit: { interval: 5ms }
-batch: { records: 64 }
-";
 
 fn counting_world(partitions: u32, records: usize) -> World {
     let world = World::new(Operators::default().with(counter("count@1.0.0", "", 1)));

@@ -14,6 +14,18 @@ use millstream_runtime::{Host, LocalFiles, OperatorResolver, PipelineHandle, Rul
 use millstream_state::{CacheBudget, MemoryBackends, StateBackends, StateDeclaration, StateHandle, StateKind};
 use millstream_types::{BytesColumn, Clock, Digest, OperatorRef, RecordBatch, RecordRef, SystemClock};
 
+/// Counts the records of each key of `in` into `out`, on two workers.
+pub const COUNT: &str = "
+pipeline: counting
+sources: { in: { topic: in } }
+steps:
+  count: { from: in, operator: count@1.0.0 }
+sinks: { out: { from: count, topic: out } }
+workers: 2
+commit: { interval: 5ms }
+batch: { records: 64 }
+";
+
 pub type Logic =
     Arc<dyn Fn(&ProcessInput<'_>, &mut StateSlot, &str) -> Result<ProcessOutput, OperatorError> + Send + Sync>;
 
