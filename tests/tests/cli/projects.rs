@@ -31,6 +31,20 @@ fn a_new_operator_builds_passes_its_test_and_is_an_operator() -> Result<()> {
 }
 
 #[test]
+fn a_new_operator_in_c_passes_its_test_and_is_an_operator() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = place.path();
+    call(path, "new operator c-made --lang c")?.expect(0)?;
+    let tested =
+        Running::start(Command::new("make").arg("test").current_dir(path.join("c-made")), "")?.end()?.expect(0)?;
+    ensure!(tested.stdout.contains("ok: 2 tests"), "{tested:?}");
+    let built = call(path, "plugin build c-made --to made.wasm -o json")?.expect(0)?.json()?;
+    ensure!(built["language"] == "c" && built["world"] == "operator", "{built}");
+    ensure!(built["description"]["states"][0]["name"] == "records", "{built}");
+    Ok(())
+}
+
+#[test]
 fn a_new_pipeline_runs_at_once() -> Result<()> {
     let place = tempfile::tempdir()?;
     let path = place.path();
