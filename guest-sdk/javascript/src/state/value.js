@@ -187,12 +187,23 @@ export class ValueState {
 
   /** Where every value was changed at once, as numbers: what goes back, without looking at one. */
   wholeColumn() {
-    const { grouped, declaration } = this;
-    if (grouped === undefined || !declaration.prefetch || !ArrayBuffer.isView(grouped.values)) return undefined;
-    const { values, changed } = grouped;
-    if (changed.length === 0 || changed.includes(0)) return undefined;
-    const column = { offsets: offsetsOfEights(values.length), data: bytesIn(values), validity: EMPTY };
-    return { groups: bytesIn(numbersTo(values.length)), values: column };
+    if (!this.declaration.prefetch || this.type.viewed === undefined) return undefined;
+    const numbers = this.grouped === undefined ? this.wholeValues() : this.wholeGrouped();
+    if (numbers === undefined) return undefined;
+    const column = { offsets: offsetsOfEights(numbers.length), data: bytesIn(numbers), validity: EMPTY };
+    return { groups: bytesIn(numbersTo(numbers.length)), values: column };
+  }
+
+  wholeGrouped() {
+    const { values, changed } = this.grouped;
+    return changed.length > 0 && !changed.includes(0) ? values : undefined;
+  }
+
+  wholeValues() {
+    const { values, marks, type } = this;
+    if (marks.length === 0 || values.length !== marks.length || marks.includes(UNREAD) || marks.includes(READ)) return undefined;
+    if (values.includes(undefined)) return undefined;
+    return type.name === "float64" ? new Float64Array(values) : new BigInt64Array(values);
   }
 
   leave() {
