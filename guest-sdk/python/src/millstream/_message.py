@@ -28,7 +28,12 @@ class Message:
     def _look_at(self, batch: Any, watermark: int) -> None:
         self.row = 0
         self._batch = batch
-        self._keys = self._values = self._times = self._headers = self._text = self._now = None
+        self._keys: Any = None
+        self._values: Any = None
+        self._times: Any = None
+        self._headers: Any = None
+        self._text: Any = None
+        self._now: Any = None
         self._watermark = watermark
 
     @property

@@ -187,4 +187,4 @@ class IntegerField:
         return int.from_bytes(data, "big") - 2**63
 
 
-FIELDS = {str: TextField, bytes: BytesField, int: IntegerField}
+FIELDS: Any = {str: TextField, bytes: BytesField, int: IntegerField}
