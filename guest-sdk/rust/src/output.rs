@@ -220,6 +220,9 @@ impl<W, V: NewValue> OutputValue<W> for V {
 impl<T: Fields> OutputValue<T::Declared> for Typed<&T> {
     #[inline]
     fn write(self, slot: ValueSlot<'_>) -> Result<()> {
+        if T::FIELDS.is_empty() {
+            return Err(Error::new("there are no fields to emit: the operator declares no `writes`"));
+        }
         slot.typed.push(self.0)?;
         if !slot.values.is_empty() {
             // An output has values or columns, not both.

@@ -234,9 +234,59 @@ impl BatchOperator for Double {
 fn whole_columns_go_in_and_come_out() {
     let description = BatchInstance::<Double>::describe();
     assert_eq!((description.reads.len(), description.writes.len()), (5, 6));
-    // The columns of a batch as the host passes them: those that an operator by records is passed.
-    let column = |values: Vec<f64>| Scored::written(values.len(), [values.into()]).unwrap_err();
-    assert!(column(vec![1.0]).message().contains("1 columns are written where 6 are declared"));
+    let texts = |texts: [Option<&str>; 2]| -> ColumnBuilder { texts.iter().map(|it| it.map(str::as_bytes)).collect() };
+    let columns = Payment::written(
+        2,
+        [
+            texts([Some("ann"), Some("bob")]).into(),
+            vec![1.5, -2.0].into(),
+            vec![None, Some(7_i64)].into(),
+            vec![Some(true), None].into(),
+            texts([None, Some("[1]")]).into(),
+        ],
+    );
+    let batch = RecordBatch {
+        count: 2,
+        keys: [None, None].into_iter().collect::<ColumnBuilder>().finish(),
+        values: BytesColumn::absent(),
+        timestamps: vec![0; 16],
+        columns: columns.unwrap(),
+        ..RecordBatch::empty()
+    };
+    let mut double = BatchInstance::<Double>::configure("").unwrap();
+    let (groups, group_keys) = (Vec::new(), BytesColumn::empty());
+    let input = BatchInput { batch, groups, group_keys, states: Vec::new(), watermark: 0 };
+    let output = double.process(input).unwrap();
+    let written = Scored::columns(&output.outputs[0].batch.columns).unwrap();
+    assert_eq!(written.total.to_vec(), [3.0, -4.0]);
+    assert_eq!((written.n.value(0), written.n.value(1)), (None, Some(7)));
+    assert_eq!((written.flag.value(0), written.flag.value(1)), (Some(true), None));
+    assert_eq!(written.user.iter().collect::<Vec<_>>(), [Some("ann"), Some("bob")]);
+    assert_eq!((written.extra.get(0), written.extra.get(1)), (None, Some(&b"[1]"[..])));
+    assert!(output.outputs[0].batch.values.is_absent());
+}
+
+/// Emits fields from a timer, which has none of its own.
+#[derive(Default)]
+struct Later;
+
+#[operator(reads = OnlyAmount, writes = OnlyAmount)]
+impl Operator for Later {
+    fn process(&mut self, _: Record<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
+        ctx.set_event_timer("later", ctx.fields()?.amount)
+    }
+
+    fn on_timer(&mut self, timer: Timer<'_>, ctx: &mut Context<'_, Self>) -> Result<()> {
+        ensure!(ctx.fields().is_err(), "a timer has fields");
+        ctx.emit(Output::fields(&OnlyAmount { amount: timer.time_ms() }))
+    }
+}
+
+#[test]
+fn a_timer_writes_fields_and_has_none() {
+    let mut later = Harness::<Later>::new("").unwrap();
+    later.send(Input::bytes(r#"{"amount":5}"#).key("a")).unwrap();
+    assert_eq!(later.advance_watermark_ms(5).unwrap().only().text(), Some(r#"{"amount":5}"#));
 }
 
 #[test]
