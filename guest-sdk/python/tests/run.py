@@ -6,7 +6,9 @@ from pathlib import Path
 
 here = Path(__file__).parent
 suite = unittest.defaultTestLoader.discover(str(here), pattern="test_*.py")
-# The programs of the repository have their tests beside them.
+# The example has its tests beside it.
+sys.path.insert(0, str(here.parents[2] / "examples/polyglot/velocity/python"))
+suite.addTests(unittest.defaultTestLoader.loadTestsFromName("test_velocity"))
 result = unittest.TextTestRunner(verbosity=1).run(suite)
 failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
 passed = result.testsRun - failed - len(result.skipped)

@@ -31,7 +31,7 @@ class Column(Sequence[Any]):
         self._values: Optional[List[Any]] = None
 
     @property
-    def view(self) -> memoryview:
+    def view(self) -> Any:
         """The numbers, as a `memoryview` of `d` or `q`."""
         kind = self._spec.kind.value if self._spec else None
         if kind not in (3, 4):

@@ -10,7 +10,7 @@ from ._contract import BytesColumn
 if hasattr(itertools, "pairwise"):
     pairwise = itertools.pairwise
 else:
-    def pairwise(values: List[int]) -> Any:
+    def pairwise(values: Any) -> Any:  # type: ignore[no-redef]
         return zip(values, values[1:])
 
 # The bits of each byte, the least significant first.
@@ -74,7 +74,7 @@ def write(values: Sequence[Union[bytes, str, None]]) -> BytesColumn:
     try:
         text = "".join(values)  # type: ignore[arg-type]
     except TypeError:
-        parts = [value.encode() if isinstance(value, str) else value for value in values]  # type: ignore[union-attr]
+        parts: Any = [value.encode() if isinstance(value, str) else value for value in values]  # type: ignore[union-attr]
         return BytesColumn(offsets(map(len, parts)), b"".join(parts), validity)
     data = text.encode()
     if len(data) == len(text):

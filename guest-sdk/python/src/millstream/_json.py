@@ -57,7 +57,7 @@ def _no_constant(name: str) -> Any:
 
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
 #: Reads the value that begins at an index of a text: the value, and where it ends.
-scan_once: Callable[[str, int], Tuple[Any, int]] = _decoder.scan_once
+scan_once: Callable[[str, int], Tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 def loads(text: str) -> Any:

@@ -9,7 +9,7 @@ from ._contract import ColumnType, TypedColumn
 from ._failure import Failure
 from ._fields import Spec
 
-_FORMATS = {ColumnType.INT64: "q", ColumnType.FLOAT64: "d"}
+_FORMATS: Any = {ColumnType.INT64: "q", ColumnType.FLOAT64: "d"}
 _WANTED = {
     ColumnType.UTF8: "a text", ColumnType.BOOLEAN: "true or false", ColumnType.INT64: "an integer of 64 bits",
     ColumnType.FLOAT64: "a number", ColumnType.BYTES: "JSON",

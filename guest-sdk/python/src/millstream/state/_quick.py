@@ -29,7 +29,7 @@ class QuickSet:
             nonlocal last_row, before, mark
             if type(value) is not kind:
                 value = None if value is None else check(value)
-            elif not (is_float or -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF):
+            elif not (is_float or -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF):  # type: ignore[operator]
                 check(value)
             group, values = at.group, state._values
             if at.row != last_row:

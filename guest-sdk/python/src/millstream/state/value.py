@@ -170,7 +170,7 @@ def _number_column(numbers: "array[Any]") -> Any:
     return _columns.BytesColumn(_columns.pack_u32s(range(0, len(data) + 8, 8)), data)
 
 
-def _numbers(column: Any, format: str) -> Optional[List[Any]]:
+def _numbers(column: Any, format: Any) -> Optional[List[Any]]:
     """Numbers of 8 bytes, or nothing where some have another width."""
     data = column.data
     count = _columns.row_count(column)

@@ -167,8 +167,8 @@ class Harness:
         outcome = Outcome()
         for part in output.outputs:
             sources = [rows[row] for row in _columns.u32s(part.sources)]
-            name = self._description.outputs[part.output]
-            outcome.emitted += emitted(name, sources, part.batch, self._writes)
+            output_name = self._description.outputs[part.output]
+            outcome.emitted += emitted(output_name, sources, part.batch, self._writes)
         outcome.failed = [Failed(rows[failure.record], failure.reason) for failure in failures(output.failures)]
         return outcome
 

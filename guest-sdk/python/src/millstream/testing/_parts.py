@@ -143,7 +143,7 @@ class TriggerHarness(_Hosted):
     def __init__(self, program: Any, config: Any = None) -> None:
         super().__init__(program, config)
         #: State, event time and processing time by key and window.
-        self._panes: Dict[Tuple[bytes, Window], Tuple[Optional[bytes], int, int]] = {}
+        self._panes: Dict[Tuple[bytes, Window], Tuple[Any, Any, Any]] = {}
 
     def send(self, record: Input, window: Window) -> Verdict:
         """Lets a record come into a window of its key. Raises `Failure` where it fails."""
