@@ -46,7 +46,8 @@ fn a_program_is_registered_by_its_text_and_swapped_for_another() -> Result<()> {
     ensure!(plugin["world"] == "operator", "{plugin}");
     ensure!(server.put(path, PYTHON, b"world operator\nput one:\nvalue")?.status == 200);
     problem(server.put(path, PYTHON, b"world operator\nput two:\nvalue")?, 409, "plugin-exists")?;
-    let refused = problem(server.put("/api/v1/plugins/bad/1.0.0", PYTHON, b"world operator\nprnt x")?, 422, "plugin-refused")?;
+    let refused =
+        problem(server.put("/api/v1/plugins/bad/1.0.0", PYTHON, b"world operator\nprnt x")?, 422, "plugin-refused")?;
     ensure!(refused.text.contains("operator.py:2: `prnt x` is no command"), "{refused:?}");
     let other = problem(server.put("/api/v1/plugins/bad/1.0.0", "text/javascript", b"x")?, 422, "plugin-refused")?;
     ensure!(other.text.contains("no interpreter for javascript is installed"), "{other:?}");
