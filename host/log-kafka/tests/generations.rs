@@ -34,7 +34,7 @@ impl Bench {
             group_protocol: GroupProtocol::Classic,
             // Members keep what stays with them.
             assignor: Assignor::CooperativeSticky,
-            ..KafkaConfig::new(&broker.bootstrap_servers())
+            ..KafkaConfig::new(broker.bootstrap_servers())
         };
         let log = KafkaLog::connect(config).unwrap();
         let spec = SessionSpec {

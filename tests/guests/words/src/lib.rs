@@ -27,9 +27,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use bindings::{
     exports::millstream::{
-        operator::processor::{
-            self, BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, OutputBatch,
-        },
+        operator::processor::{self, BatchInput, BatchOutput, Description, FailureColumn, FiredTimers, OutputBatch},
         script::loader::{self, File},
     },
     millstream::operator::types::{BytesColumn, RecordBatch},
