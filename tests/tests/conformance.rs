@@ -1,5 +1,7 @@
 //! Every SDK passes the conformance suite, and state goes from every language to every other.
 
+#![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -123,8 +125,8 @@ fn what_does_not_conform_is_told_with_what_was_expected() -> Result<()> {
     let ran = call(&["--as", "probe", "--case", "probe declares its outputs, states and timers"])?.expect(1)?;
     let lines = ran.lines();
     ensure!(lines.iter().any(|line| line.starts_with("FAIL  probe declares its outputs")), "{ran:?}");
-    ensure!(lines.iter().any(|line| *line == "        - [\"main\",\"other\"]"), "{ran:?}");
-    ensure!(lines.iter().any(|line| *line == "        + [\"main\"]"), "{ran:?}");
+    ensure!(lines.contains(&"        - [\"main\",\"other\"]"), "{ran:?}");
+    ensure!(lines.contains(&"        + [\"main\"]"), "{ran:?}");
     ensure!(lines.last() == Some(&"0 passed, 1 failed, 0 gaps"), "{ran:?}");
     ran.tells(&["1 of 1 cases failed"])?;
     call(&["--case", "no such case"])?.expect(2)?.tells(&["no case of typed has such a name", "fields are read"])?;
