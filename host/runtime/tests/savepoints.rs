@@ -328,6 +328,25 @@ sinks: { first: { from: first, topic: odd-out } }
 }
 
 #[test]
+fn windows_of_one_task_do_not_move_to_several() {
+    let Stand { world, .. } = counted();
+    let hourly = "
+pipeline: hourly
+sources: { in: { topic: in, watermark: { out-of-order: 2h } } }
+steps:
+  hours: { from: in, key: /k, partitions: 1, window: { tumbling: 1h }, aggregate: { records: count() } }
+sinks: { hours: { from: hours, topic: hours } }
+";
+    run(&world, hourly);
+    let savepoint = take(&world, hourly, "s");
+    let copy = hourly.replace("pipeline: hourly", "pipeline: copy");
+    restored(&world, &copy, &order(&savepoint));
+    let wide = hourly.replace("pipeline: hourly", "pipeline: wide").replace("partitions: 1", "partitions: 3");
+    let (_, reasons) = refused(&world, &wide, &order(&savepoint));
+    assert!(reasons.contains("of step hours was kept by 1 tasks, the stage has 3"), "{reasons}");
+}
+
+#[test]
 fn an_interrupted_restore_is_noticed_and_repeated() {
     for seed in 0..16 {
         let Stand { world, .. } = counted();

@@ -43,6 +43,8 @@ struct Route {
     kind: Option<StateKind>,
     /// The stage that goes on with it; `None`: it is dropped.
     to: Option<StageIndex>,
+    /// A built-in lays it out its own way, so that what its entries are kept under need not be keys of records.
+    own_layout: bool,
 }
 
 /// An entry's new place.
@@ -141,9 +143,11 @@ impl Routes {
             let version = target.versions.values().find(|version| version.step == step);
             version.is_some_and(|version| version.factory.description().states.iter().any(|state| state.name == name))
         };
+        let version = target.versions.values().find(|version| version.step == step);
+        let own_layout = version.is_some_and(|version| version.factory.definition().is_some());
         let mut route = |name: &str, to: Option<StageIndex>| {
             let name_and_step = format!("state `{name}` of step {step}");
-            let route = Route { name: name_and_step, kind: None, to };
+            let route = Route { name: name_and_step, kind: None, to, own_layout };
             self.states.entry(StateId::of(step, name)).or_insert(route);
         };
         for name in names {
@@ -223,7 +227,7 @@ impl Routes {
                 dropped(step, &state.name, Some(&record.operator), target.order, target.versions, report);
             }
             let name = format!("state `{}` of step {step}", state.name);
-            self.states.insert(id, Route { name, kind: None, to });
+            self.states.insert(id, Route { name, kind: None, to, own_layout: false });
         }
         if let Some(version) = target.versions.values().find(|version| version.step == step) {
             let found = record.obstacles(version.factory.as_ref());
@@ -247,7 +251,8 @@ impl Routes {
             }
             let mut misplaced = false;
             scan(store, *id, &mut |entry, _| {
-                let key = encoding::key_of(kind, entry);
+                // Where one task had everything, every entry was placed by whatever its key is.
+                let key = encoding::key_of(kind, entry).filter(|_| self.tasks > 1 || !route.own_layout);
                 misplaced = key.is_none_or(|key| partition_for_key(key, self.tasks) != task.partition);
                 !misplaced
             })?;
