@@ -3,7 +3,7 @@
  * them out.
  */
 
-import { encoder } from "./text.js";
+import { decode, encoder } from "./text.js";
 
 export const EMPTY = new Uint8Array(0);
 
@@ -102,6 +102,22 @@ export class Column {
   *[Symbol.iterator]() {
     for (let row = 0; row < this.length; row++) yield this.get(row);
   }
+}
+
+/** The texts of a column that is UTF-8, `undefined` for nulls. */
+export function textsIn(column) {
+  const { offsets, data, validity, length } = column;
+  const { buffer, byteOffset } = data;
+  const texts = new Array(length);
+  let start = length > 0 ? offsets[0] : 0;
+  for (let row = 0; row < length; row++) {
+    const end = offsets[row + 1];
+    if (validity.length === 0 || isValid(validity, row)) {
+      texts[row] = start === end ? "" : decode(new Uint8Array(buffer, byteOffset + start, end - start));
+    }
+    start = end;
+  }
+  return texts;
 }
 
 /**

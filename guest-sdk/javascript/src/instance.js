@@ -24,6 +24,8 @@ export class Instance {
   #reads;
   #writes;
   #names;
+  /** Whether most records of the batch before were read as JSON. */
+  #readsJson = false;
 
   /** `text` is the configuration as JSON. Throws a `Failure` with the reason where it is refused. */
   constructor(definition, text) {
@@ -44,32 +46,26 @@ export class Instance {
 
   /** What `batch-output` is made of. Throws where the batch fails as a whole. */
   process(input) {
-    const definition = this.#definition;
-    if (definition.columns !== undefined) return this.#wholeBatch(input);
+    if (this.#definition.columns !== undefined) return this.#wholeBatch(input);
     const record = this.#record;
-    const context = this.#context;
-    return this.#run(
-      input,
-      (frame) => (record._enter === undefined ? (record._frame = frame) : record._enter(frame)),
-      () => definition.process(record, context),
-    );
+    return this.#run("process", input, (frame) => {
+      if (record._enter === undefined) record._frame = frame;
+      else record._enter(frame);
+      if (this.#readsJson) frame.readJson();
+      return record;
+    });
   }
 
   /** The same for timers that fired. */
   onTimer(fired) {
-    const definition = this.#definition;
     const { domain, keys, names, times, groups, groupKeys, states, watermark } = fired;
     const count = times.length / 8;
     // A timer is to what it emits as a record is that has its key, its time and no value.
     const values = { offsets: new Uint8Array(4 * (count + 1)), data: EMPTY, validity: new Uint8Array((count + 7) >> 3) };
     const headers = { offsets: EMPTY, names: NO_COLUMN, values: NO_COLUMN };
     const batch = { count, keys, values, headers, timestamps: times, columns: [] };
-    let timer;
-    return this.#run(
-      { batch, groups, groupKeys, states, watermark },
-      (frame) => (timer = new Timer(frame, new Column(names), domain)),
-      () => definition.onTimer(timer, this.#context),
-    );
+    const input = { batch, groups, groupKeys, states, watermark };
+    return this.#run("onTimer", input, (frame) => new Timer(frame, new Column(names), domain));
   }
 
   /** Goes to the state of one key, as a record with that key would, and returns what is changed there. */
@@ -98,7 +94,8 @@ export class Instance {
     }
   }
 
-  #run(input, enter, call) {
+  /** Calls a function of the operator for each row; `enter` makes of the batch what it is called with. */
+  #run(call, input, enter) {
     return this.#within(input, (frame) => {
       const context = this.#context;
       const outputs = this.#names.map((_, index) => new Output(index, this.#writes));
@@ -106,13 +103,17 @@ export class Instance {
       const failed = new Map();
       context._outputs = outputs;
       context._timers = timers;
-      enter(frame);
+      const definition = this.#definition;
+      const item = enter(frame);
       const { count, groups } = frame;
+      const { _fields: names = [], _properties: properties } = item;
+      const width = names.length;
       for (let row = 0; row < count; row++) {
         frame.row = row;
         if (groups !== undefined) frame.group = groups[row];
+        for (let at = 0; at < width; at++) item[names[at]] = properties[at][row];
         try {
-          const returned = call();
+          const returned = definition[call](item, context);
           if (returned !== undefined) refuseReturned(returned);
         } catch (error) {
           if (error instanceof BatchFailure) throw error;
@@ -122,6 +123,7 @@ export class Instance {
           failed.set(row, reasonOf(error));
         }
       }
+      this.#readsJson = 2 * frame.jsonReads >= count;
       if (frame.broken !== undefined) throw frame.broken;
       const changes = this.#states.finish();
       this.#metrics.send();

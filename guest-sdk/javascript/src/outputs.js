@@ -29,7 +29,7 @@ export class Output {
     this.keys = undefined;
     this.times = undefined;
     this.headers = undefined;
-    this.typed = undefined;
+    this.typed = writes.length > 0 ? new TypedRows(writes) : undefined;
     this.hasGaps = false;
     this.onlyTexts = true;
   }
@@ -40,8 +40,15 @@ export class Output {
     const source = frame.row;
     let text = value;
     if (typeof value !== "string") {
-      this.onlyTexts = false;
-      text = this.valueOf(frame, value, row);
+      const typed = this.typed;
+      if (typed === undefined) {
+        text = (value?.constructor === Object ? stringify(value) : undefined) ?? this.valueOf(frame, value, row);
+      } else {
+        // Bytes and what else is no record of fields lack them.
+        const isPlain = typeof value === "object" && value !== null && typed.setPlain(row, value);
+        text = isPlain ? TYPED : this.valueOf(frame, value, row);
+      }
+      if (typeof text !== "string") this.onlyTexts = false;
     }
     if (options !== undefined) this.differ(row, options);
     else if (this.keys !== undefined || this.times !== undefined || this.headers !== undefined) this.inherit(row);
@@ -58,7 +65,7 @@ export class Output {
       return value.buffer === frame.batch.values.data.buffer ? value : value.slice();
     }
     if (this.writes.length > 0 && typeof value === "object") {
-      (this.typed ??= new TypedRows(this.writes)).set(row, value);
+      this.typed.set(row, value);
       return TYPED;
     }
     const text = stringify(value);

@@ -1,15 +1,18 @@
 /** Typed fields that the host decoded from the records. */
 
-import { Column, f64s, i64s, isValid } from "./column.js";
+import { Column, f64s, i32s, i64s, isValid, textsIn, timeAt } from "./column.js";
 import { DeclarationError } from "./errors.js";
 import { Record } from "./record.js";
 import { exact } from "./types.js";
 
+/** Makes of a property that is read for the first time one that needs no call. */
+function settled(object, name, value) {
+  Object.defineProperty(object, name, { value });
+  return value;
+}
+
 /** A typed column of the batch in hand. */
 export class TypedColumn {
-  #bytes;
-  #values;
-
   /** `raw` is the column as it crossed, `length` the number of rows. */
   constructor(raw, type, length) {
     this.raw = raw;
@@ -26,6 +29,8 @@ export class TypedColumn {
   /** The value of a row; `undefined` where it is null. */
   get(row) {
     if (this.isNull(row)) return undefined;
+    // One that is too great must not fail the others.
+    if (this.type.name === "integer") return exact(this.wide[row]);
     return this.type.kind === "utf8" || this.type.kind === "bytes"
       ? this.type.decode(this.bytes.get(row))
       : plain(this.values[row], this.type);
@@ -33,7 +38,12 @@ export class TypedColumn {
 
   /** Text, and JSON, as the bytes that they are. */
   get bytes() {
-    return (this.#bytes ??= new Column(this.raw));
+    return settled(this, "bytes", new Column(this.raw));
+  }
+
+  /** Integers of 64 bits. */
+  get wide() {
+    return settled(this, "wide", i64s(this.raw.data));
   }
 
   /**
@@ -41,7 +51,25 @@ export class TypedColumn {
    * `boolean`, each with zeros for nulls, and an array of everything else. Arrays of numbers may be written to.
    */
   get values() {
-    return (this.#values ??= VALUES[this.type.name]?.(this) ?? Array.from({ length: this.length }, (_, row) => this.get(row)));
+    return settled(this, "values", VALUES[this.type.name]?.(this) ?? this.each());
+  }
+
+  /** The value of each row. */
+  each() {
+    const values = new Array(this.length);
+    for (let row = 0; row < this.length; row++) values[row] = this.get(row);
+    return values;
+  }
+
+  /**
+   * What records have as the property of this field, row by row; `undefined` where a row may fail, or is costly enough
+   * to be read when it is asked for.
+   */
+  properties() {
+    const { type, hasNulls } = this;
+    if (type.name === "utf8" || (!hasNulls && (type.name === "float64" || type.name === "int64"))) return this.values;
+    if (type.name === "integer" && !hasNulls) return safeIntegers(this.raw.data);
+    return type.kind === "bytes" || type.name === "integer" ? undefined : this.each();
   }
 }
 
@@ -51,15 +79,35 @@ const VALUES = {
   float64: ({ raw }) => f64s(raw.data),
   int64: ({ raw }) => i64s(raw.data),
   integer(column) {
-    const wide = i64s(column.raw.data);
-    return Float64Array.from(wide, (value, row) => (column.isNull(row) ? 0 : exact(value)));
+    const { length } = column;
+    if (!column.hasNulls) {
+      const values = safeIntegers(column.raw.data);
+      if (values !== undefined) return values;
+    }
+    const { wide } = column;
+    const values = new Float64Array(length);
+    for (let row = 0; row < length; row++) if (!column.isNull(row)) values[row] = exact(wide[row]);
+    return values;
   },
+  utf8: (column) => textsIn(column.bytes),
   boolean({ raw, length }) {
     const values = new Uint8Array(length);
     for (let row = 0; row < length; row++) values[row] = (raw.data[row >> 3] >> (row & 7)) & 1;
     return values;
   },
 };
+
+/** Integers of 64 bits as numbers, without a `bigint` for each; `undefined` where one is beyond 2^53. */
+function safeIntegers(bytes) {
+  const words = i32s(bytes);
+  const values = new Float64Array(words.length >> 1);
+  for (let row = 0; row < values.length; row++) {
+    const value = timeAt(words, row);
+    if (value > Number.MAX_SAFE_INTEGER || value < -Number.MAX_SAFE_INTEGER) return undefined;
+    values[row] = value;
+  }
+  return values;
+}
 
 /** The typed columns of a batch, in order of declaration. */
 export function typedColumns(fields, batch) {
@@ -70,34 +118,48 @@ export function typedColumns(fields, batch) {
   });
 }
 
-/** A class of records that have the declared fields as properties. */
+/**
+ * A class of records that have the declared fields as properties.
+ *
+ * Most fields are read for the whole batch at once, and whoever goes from record to record sets `_fields` from
+ * `_properties`: in an engine without a compiler to set a property costs much less than to call a getter. Others have
+ * getters.
+ */
 export function typedRecord(fields) {
   class TypedRecord extends Record {
     _columns = [];
+    _fields = [];
+    _properties = [];
 
     /** Goes to a batch. */
     _enter(frame) {
       this._frame = frame;
-      this._columns = typedColumns(fields, frame.batch).map((column) => (isBare(column.type) ? column.values : column));
+      this._columns = typedColumns(fields, frame.batch);
+      this._fields = [];
+      this._properties = [];
+      this._columns.forEach((column, at) => {
+        const { name } = fields[at];
+        const values = column.properties();
+        if (values === undefined) {
+          delete this[name];
+          return;
+        }
+        this._fields.push(name);
+        this._properties.push(values);
+        if (!Object.hasOwn(this, name)) {
+          Object.defineProperty(this, name, { value: undefined, writable: true, enumerable: true, configurable: true });
+        }
+      });
     }
   }
-  fields.forEach(({ name, type }, at) => {
+  fields.forEach(({ name }, at) => {
     if (name in Record.prototype) {
       throw new DeclarationError(`operator: reads: records have a \`${name}\` of their own; name the field differently and add .at("/${name}")`);
     }
-    const get = isBare(type)
-      ? function get() {
-          return this._columns[at][this._frame.row];
-        }
-      : function get() {
-          return this._columns[at].get(this._frame.row);
-        };
+    function get() {
+      return this._columns[at].get(this._frame.row);
+    }
     Object.defineProperty(TypedRecord.prototype, name, { get, enumerable: true });
   });
   return TypedRecord;
-}
-
-/** Whether a column is no more than its array. */
-function isBare(type) {
-  return !type.isOptional && (type.name === "float64" || type.name === "int64");
 }

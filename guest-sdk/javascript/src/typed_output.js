@@ -1,6 +1,6 @@
 /** Typed fields that an operator writes, row by row. */
 
-import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf } from "./column.js";
+import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf, textsColumn } from "./column.js";
 import { Failure } from "./errors.js";
 import { formatFloat, stringify } from "./json.js";
 import { nameOf } from "./text.js";
@@ -10,6 +10,22 @@ export class TypedRows {
   constructor(fields) {
     this.fields = fields;
     this.values = fields.map(() => []);
+    this.names = fields.map(({ name }) => name);
+    /** What `typeof` must say of each field; "integer" for those. Of others nothing that it says. */
+    this.kinds = fields.map(({ type }) => (type.name === "integer" ? "integer" : type.typeof));
+  }
+
+  /** Sets the fields of a row if all are there and of types that need no closer look; says whether they are. */
+  setPlain(row, record) {
+    const { names, kinds, values } = this;
+    const count = names.length;
+    for (let at = 0; at < count; at++) {
+      const value = record[names[at]];
+      const kind = kinds[at];
+      if (kind === "integer" ? !Number.isSafeInteger(value) : typeof value !== kind) return false;
+      values[at][row] = value;
+    }
+    return true;
   }
 
   /** Sets the fields of a row; fails where one is missing or of another type. */
@@ -34,7 +50,7 @@ export class TypedRows {
     return this.fields.map(({ path, type }, at) => {
       const rows = this.values[at];
       rows.length = count;
-      return typedColumn(path, type, rows);
+      return isText(type) ? { name: path, kind: type.kind, ...textsColumn(rows) } : typedColumn(path, type, rows);
     });
   }
 
@@ -75,6 +91,11 @@ function textOf(type, value) {
     default:
       return String(value);
   }
+}
+
+/** Whether all rows of a field are texts. */
+function isText(type) {
+  return !type.isOptional && type.typeof === "string";
 }
 
 /** Values, or nulls, as a typed column. */

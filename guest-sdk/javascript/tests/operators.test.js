@@ -225,3 +225,35 @@ test("a map is scanned in order of its fields, page by page, over what the batch
   assert.deepEqual(range, [-1, -0.5, 0]);
   assert.equal(none, 0);
 });
+
+test("what is read as JSON belongs to the record, also where a batch is read at once", () => {
+  const program = operator({
+    process(record, ctx) {
+      const first = record.json();
+      first.n += 1;
+      ctx.emit([first.n, record.json().n]);
+    },
+  });
+  const harness = new Harness(program);
+  const records = [{ value: '{"n":1}' }, { value: '{"n":2}' }, { value: '{"n":3}' }];
+  for (let batch = 0; batch < 3; batch++) assert.deepEqual(texts(harness.send(...records)), ["[2,1]", "[3,2]", "[4,3]"]);
+  const outcome = harness.send({ value: '{"n":1}' }, { value: '{"n":' }, { value: "{}" });
+  assert.deepEqual(outcome.failed.map(({ reason }) => /is not JSON/.test(reason)), [true]);
+});
+
+test("numbers are read and written where some keys have one and some have none", () => {
+  const program = operator({
+    state: { sum: value.float64() },
+    process(record, ctx) {
+      const add = Number(record.text());
+      if (add < 0) ctx.state.sum.set(0.5);
+      ctx.emit(`${ctx.state.sum.update((sum = 0) => sum + add)}`);
+      if (add === 13) fail("unlucky");
+    },
+  });
+  const harness = new Harness(program);
+  const of = (key, text) => ({ key, value: text });
+  assert.deepEqual(texts(harness.send(of("a", "1"), of("b", "2"))), ["1", "2"]);
+  assert.deepEqual(texts(harness.send(of("c", "3"), of("b", "13"), of("b", "4"), of("d", "-1"), of("a", "1"))), ["3", "6", "-0.5", "2"]);
+  assert.deepEqual(texts(harness.send(of("a", "0"), of("b", "0"), of("c", "0"), of("d", "0"))), ["2", "6", "3", "-0.5"]);
+});

@@ -108,3 +108,21 @@ test("a row that lacks a field, or has another type, fails alone", () => {
     'field `n` must be a number, and is the text "2"',
   ]);
 });
+
+test("integers beyond 2^53 fail their records alone, in a batch between others", () => {
+  const program = operator({
+    reads: { n: integer },
+    writes: { n: integer },
+    process({ n }, ctx) {
+      ctx.emit({ n });
+    },
+  });
+  const harness = new Harness(program);
+  const of = (n) => ({ value: `{"n":${n}}` });
+  for (let batch = 0; batch < 2; batch++) {
+    assert.equal(harness.send(of(1), of(-9007199254740991)).failed.length, 0);
+    const outcome = harness.send(of(7), of("9007199254740993"), of(8));
+    assert.deepEqual(outcome.failed.map(({ reason }) => /beyond 2\^53/.test(reason)), [true]);
+    assert.equal(outcome.emitted.length, 2);
+  }
+});

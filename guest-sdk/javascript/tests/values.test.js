@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { float, formatFloat, parseExact, stringify } from "millstream";
 import { Column, columnOf } from "../src/column.js";
+import { allJson } from "../src/json_batch.js";
 import { int32, int64, decodeField, encodeField, uint16, utf8, float64, boolean, integer, json } from "../src/types.js";
 
 test("floats are written as other languages write them", () => {
@@ -53,4 +54,28 @@ test("fields sort as their bytes do", () => {
   assert.deepEqual(bytes.map((one) => decodeField(int64, one)), numbers);
   assert.deepEqual([...encodeField(uint16, 258)], [1, 2]);
   assert.equal(decodeField(int32, encodeField(int32, -5)), -5);
+});
+
+test("a batch is read as JSON at once just as it is read record by record", () => {
+  const batch = (...texts) => new Column(columnOf(texts));
+  const values = (column) => allJson(column)?.filter((_, at) => at % 2 === 0).map(([value]) => value);
+  const plain = ['{"a":1}', '{"b":"}, {"}', '{"c":[{}]}'];
+  assert.deepEqual(values(batch(...plain)), plain.map((text) => JSON.parse(text)));
+  // Together they would be JSON, and some are not alone.
+  const refused = [
+    ['{"a":[{}', '{}]}'],
+    ['{"a":1', '2}', "{}{}"],
+    ['{"a":[{}', "{}]}", "{},{}"],
+    ['{"a":[[{}', "{}]]}", '{}],"~millstream~",[{}'],
+    ['{"a":[[{}', "{}]]}", '{}],"~mill\\u0073tream~",[{}'],
+    ['{"a":"}', '{"}', '{}],"",[{}'],
+    ['{"a":"}{"}', ",{}"],
+    ['{"a":"}{"}', '{"b":1}'],
+    ['{"a":1} ', '{"b":1}'],
+    ["{}", "1"],
+    ["{}", null],
+    ["{},{}", "{}"],
+    ["{", "}"],
+  ];
+  for (const texts of refused) assert.equal(values(batch(...texts)), undefined, texts.join(" | "));
 });

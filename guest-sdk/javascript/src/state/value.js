@@ -23,6 +23,7 @@ export class ValueState {
     this.declaration = declaration;
     this.type = declaration.type;
     this.isObject = this.type.name === "json" || this.type.name === "bytes";
+    this.typeof = this.type.typeof;
     this.leave();
   }
 
@@ -35,9 +36,12 @@ export class ValueState {
     this.view = undefined;
     if (!this.declaration.prefetch) return;
     this.stored = new Column(prefetched);
-    const { data } = this.stored;
-    // All there, and numbers of 8 bytes: they need not be decoded one by one.
-    if (this.type.viewed !== undefined && areEights(this.stored.offsets)) this.view = this.type.viewed(data);
+    const { data, offsets } = this.stored;
+    // Numbers of 8 bytes, or nothing: they need not be decoded one by one.
+    if (this.type.viewed !== undefined && areEights(offsets)) {
+      this.view = this.type.viewed(data);
+      this.isWhole = this.view.length === this.marks.length;
+    }
     if (this.stored.length !== frame.groupCount) {
       throw new BatchFailure(`the host did not pass the values of state \`${this.name}\``);
     }
@@ -45,7 +49,7 @@ export class ValueState {
 
   /** The value of the key; `undefined` where there is none. */
   get() {
-    const { group } = this.frame;
+    const group = this.frame.group;
     if (group === NO_GROUP) throw noKey();
     const value = this.marks[group] === UNREAD ? this.read(group) : this.values[group];
     return this.isObject && value !== undefined ? this.type.decode(value) : value;
@@ -54,7 +58,7 @@ export class ValueState {
   /** Sets the value of the key. */
   set(value) {
     const { type } = this;
-    if (!type.is(value)) type.check(value, `state \`${this.name}\``);
+    if (typeof value !== type.typeof && !type.is(value)) type.check(value, `state \`${this.name}\``);
     this.replace(this.isObject ? stored(type.encode(value)) : value);
   }
 
@@ -65,8 +69,24 @@ export class ValueState {
 
   /** Sets what a function makes of the value, and returns it. */
   update(change) {
-    const value = change(this.get());
-    this.set(value);
+    const frame = this.frame;
+    const group = frame.group;
+    const isShort = this.typeof !== undefined && group !== NO_GROUP;
+    const value = change(isShort && this.marks[group] !== UNREAD ? this.values[group] : this.get());
+    if (!isShort || typeof value !== this.typeof) {
+      this.set(value);
+      return value;
+    }
+    // As `set` does, without its calls: they cost more than all the rest.
+    const values = this.values;
+    const marks = this.marks;
+    if (this.undoRow !== frame.row) {
+      this.undoRow = frame.row;
+      this.undoValue = values[group];
+      this.undoMark = marks[group];
+    }
+    values[group] = value;
+    marks[group] = CHANGED;
     return value;
   }
 
@@ -77,7 +97,7 @@ export class ValueState {
   byGroup() {
     const count = this.marks.length;
     if (this.view !== undefined && this.values.length === 0) {
-      this.grouped = { values: this.view.slice(), changed: new Uint8Array(count) };
+      this.grouped = { values: this.isWhole ? this.view.slice() : this.spread(), changed: new Uint8Array(count) };
       return this.grouped;
     }
     const { type } = this;
@@ -92,6 +112,17 @@ export class ValueState {
     this.frame.group = before;
     this.grouped = { values, changed: new Uint8Array(count) };
     return this.grouped;
+  }
+
+  /** The numbers that are stored, with 0 where nothing is. */
+  spread() {
+    const { view } = this;
+    const { offsets } = this.stored;
+    const values = new view.constructor(this.marks.length);
+    for (let group = 0, at = 0; at < view.length; group++) {
+      if (offsets[group + 1] !== offsets[group]) values[group] = view[at++];
+    }
+    return values;
   }
 
   /** Takes over what was changed in `byGroup`. */
@@ -140,8 +171,8 @@ export class ValueState {
 
   read(group) {
     if (this.view !== undefined) {
-      this.marks[group] = READ;
-      return (this.values[group] = this.view[group]);
+      this.readAll();
+      return this.values[group];
     }
     const bytes = this.declaration.prefetch ? this.stored.get(group) : this.fetch(group);
     let value;
@@ -156,6 +187,20 @@ export class ValueState {
     this.values[group] = value;
     this.marks[group] = READ;
     return value;
+  }
+
+  /** Reads the numbers of all keys: where one is asked for, most are, and a call for each costs more than the reading. */
+  readAll() {
+    const { view, marks, values } = this;
+    const { offsets } = this.stored;
+    let end = 0;
+    for (let group = 0; group < marks.length; group++) {
+      const start = end;
+      end = offsets[group + 1];
+      if (marks[group] !== UNREAD) continue;
+      values[group] = start === end ? undefined : view[start >> 3];
+      marks[group] = READ;
+    }
   }
 
   fetch(group) {
@@ -216,9 +261,13 @@ export class ValueState {
   }
 }
 
-/** Whether all values are there and have 8 bytes. */
+/** Whether all values that are there have 8 bytes. */
 function areEights(offsets) {
-  for (let row = 0; row < offsets.length; row++) if (offsets[row] !== 8 * row) return false;
+  for (let row = 1, end = 0; row < offsets.length; row++) {
+    const next = offsets[row];
+    if (next !== end && next !== end + 8) return false;
+    end = next;
+  }
   return offsets.length > 1;
 }
 
