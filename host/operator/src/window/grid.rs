@@ -38,8 +38,10 @@ pub(super) struct FixedGrid {
 pub(super) struct Slice {
     /// Its first moment, or `i64::MIN`.
     pub(super) start_ms: i64,
-    /// The moment after its last one, or `i64::MAX`, which then belongs to it.
+    /// The moment after its last one, or `i64::MAX`.
     pub(super) end_ms: i64,
+    /// Its last moment.
+    pub(super) last_ms: i64,
     /// The numbers of the windows, which may be beyond those of 64 bits.
     pub(super) windows: RangeInclusive<i128>,
 }
@@ -47,7 +49,7 @@ pub(super) struct Slice {
 impl Slice {
     #[inline]
     pub(super) fn contains(&self, timestamp_ms: i64) -> bool {
-        self.start_ms <= timestamp_ms && (timestamp_ms < self.end_ms || self.end_ms == i64::MAX)
+        (self.start_ms..=self.last_ms).contains(&timestamp_ms)
     }
 }
 
@@ -83,7 +85,8 @@ impl Grid {
             Self::Fixed(grid) => Ok(grid.slice_of(timestamp_ms)),
             Self::Calendar(calendar) => match calendar.index_of(timestamp_ms) {
                 Some((index, window)) => {
-                    Ok(Slice { start_ms: window.start_ms, end_ms: window.end_ms, windows: index.into()..=index.into() })
+                    let Window { start_ms, end_ms } = window;
+                    Ok(Slice { start_ms, end_ms, last_ms: window.last_ms(), windows: index.into()..=index.into() })
                 }
                 None => Err(format!("the timestamp {timestamp_ms} is outside of the years -9999 to 9999")),
             },
@@ -136,7 +139,7 @@ impl FixedGrid {
         };
         // The oldest window that reaches to the end of the slice.
         let oldest = -((self.offset + self.size - end).div_euclid(self.every));
-        Slice { start_ms: clamp(start), end_ms: clamp(end), windows: oldest..=newest }
+        Slice { start_ms: clamp(start), end_ms: clamp(end), last_ms: clamp(end - 1), windows: oldest..=newest }
     }
 
     fn window(&self, index: i128) -> Window {

@@ -46,6 +46,19 @@ struct Part<'a> {
     both: Option<u32>,
 }
 
+impl<'a> Part<'a> {
+    /// Takes an entry to what there is; with a part of a row it is to be merged.
+    fn stands_beside(&mut self, entry: &'a [u8], both: &mut Merges) {
+        self.entry = Some(entry);
+        if let Some(of_row) = self.of_row {
+            self.both = Some(both.count);
+            both.push(of_row);
+            both.push(entry);
+            both.count += 1;
+        }
+    }
+}
+
 /// Accumulators to merge.
 #[derive(Debug, Default)]
 struct Merges {
@@ -121,7 +134,15 @@ impl Slices {
         let slices = starts.iter().map(|&start_ms| (&self.states.slices, ordered(start_ms).to_vec()));
         let sources: Vec<Source<'_>> = [(&self.states.rows, Vec::new())].into_iter().chain(slices).collect();
         let read = read_keys(state, &sources, after, limit)?;
-        let (parts, ends, both) = parts_of(&read, &starts, &usages)?;
+        let (mut parts, ends, mut both) = parts_of(&read, &starts, &usages)?;
+        let unread = |start_ms| live.entries(start_ms) != Entries::None && starts.binary_search(&start_ms).is_err();
+        let (places, keys, fields) = to_read(&read.keys, &parts, &ends, unread);
+        let beside = state.map_get_many(&self.states.slices, &keys, &fields)?;
+        for (place, entry) in places.into_iter().zip(beside.iter()) {
+            if let (Some(part), Some(entry)) = (parts.get_mut(place), entry) {
+                part.stands_beside(entry, &mut both);
+            }
+        }
         let window = self.grid.window(index);
         let (fired, merges) = fired(&read.keys, &parts, &ends, window);
         let merged = merges.run(&mut *self.aggregation)?;
@@ -180,12 +201,9 @@ fn parts_of<'a>(
             // A slice that is not there any more has a part in rows that nobody wrote since.
             let usage = usages.binary_search_by_key(&start_ms, |usage| usage.start_ms);
             let Some(&usage) = usage.ok().and_then(|at| usages.get(at)) else { continue };
-            let mut part = Part { usage, of_row, entry, both: None };
-            if let (Some(first), Some(second)) = (of_row, entry) {
-                part.both = Some(both.count);
-                both.push(first);
-                both.push(second);
-                both.count += 1;
+            let mut part = Part { usage, of_row, entry: None, both: None };
+            if let Some(entry) = entry {
+                part.stands_beside(entry, &mut both);
             }
             parts.push(part);
         }
@@ -206,6 +224,38 @@ fn by_key<'p, 'a>(
         start = end;
         (key.unwrap_or_default(), of_key)
     })
+}
+
+/// How many of a key's parts that are kept for late records, the earliest ones, are more than a row keeps.
+fn too_many(parts: &[Part<'_>]) -> usize {
+    parts.iter().filter(|part| part.usage.keep == Keep::Late).count().saturating_sub(LATE_PARTS)
+}
+
+/// The parts of rows that go back to entries of their own where there may be one, which was not read since its slice is
+/// not in the window: their places, the map keys, and the fields.
+fn to_read(
+    keys: &BytesColumn,
+    parts: &[Part<'_>],
+    ends: &[usize],
+    unread: impl Fn(i64) -> bool,
+) -> (Vec<usize>, BytesColumn, BytesColumn) {
+    let (mut places, mut slices, mut fields) = (Vec::new(), BytesColumn::new(), BytesColumn::new());
+    let mut place = 0;
+    for (key, parts) in by_key(keys, parts, ends) {
+        let mut going = too_many(parts);
+        for part in parts {
+            if part.usage.keep == Keep::Late && going > 0 {
+                going -= 1;
+                if part.of_row.is_some() && part.entry.is_none() && unread(part.usage.start_ms) {
+                    places.push(place);
+                    slices.push(Some(&ordered(part.usage.start_ms)));
+                    fields.push(Some(key));
+                }
+            }
+            place += 1;
+        }
+    }
+    (places, slices, fields)
 }
 
 /// The keys that have anything in the window, and what.
@@ -231,8 +281,7 @@ fn fold(keys: &BytesColumn, parts: &[Part<'_>], ends: &[usize], both: &BytesColu
     for (key, parts) in by_key(keys, parts, ends) {
         row.clear();
         let mut is_changed = false;
-        let late = parts.iter().filter(|part| part.usage.keep == Keep::Late).count();
-        let mut too_many = late.saturating_sub(LATE_PARTS);
+        let mut too_many = too_many(parts);
         for part in parts {
             let start_ms = part.usage.start_ms;
             let merged = part.both.and_then(|at| both.get(at as usize));

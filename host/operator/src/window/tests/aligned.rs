@@ -137,7 +137,7 @@ fn aligned() -> impl Strategy<Value = WindowKind> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 1200, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn aligned_windows_have_what_was_in_them(
@@ -263,4 +263,30 @@ fn large_accumulators_stay_where_they_are() {
     assert_eq!(fired(&mut task, 39), [of_a("10, 40", "3 "), "[10, 40) 5".into()]);
     assert_eq!(fired(&mut task, 1000).len(), 0);
     assert_eq!(task.stored_entries(), 1, "the clock");
+}
+
+/// More slices are kept for late records than a row keeps, so that some go back to entries of their own, where late
+/// records may stand already.
+#[test]
+fn late_records_beside_rows_stay_when_slices_leave_the_row() {
+    let arrivals = |moments: &[i64]| {
+        let arrival = |&timestamp_ms: &i64| Arrival { key: "k".into(), timestamp_ms, bad: false };
+        Step::Batch(moments.iter().map(arrival).collect())
+    };
+    let steps = [
+        arrivals(&[1, 0]),
+        arrivals(&[2]),
+        Step::Advance(35),
+        arrivals(&[22, 23]),
+        arrivals(&[0]),
+        arrivals(&[24]),
+        arrivals(&[25, 26]),
+        Step::Advance(25),
+        Step::Advance(44),
+        arrivals(&[91]),
+        Step::Advance(1),
+        arrivals(&[0]),
+    ];
+    let kind = WindowKind::Hopping { size_ms: 14, every_ms: 1, offset_ms: 0 };
+    run(WindowSpec { lateness_ms: i64::MAX, ..WindowSpec::new(kind) }, 1, 1, &steps);
 }
