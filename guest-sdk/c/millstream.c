@@ -28,7 +28,12 @@ static void fields_finish(const ms_operator *operator, output_builder *output, w
 #include "src/timers.c"
 #include "src/instance.c"
 #include "src/exports.c"
+#include "src/parts.c"
 #include "src/aggregator.c"
+#include "src/assigner.c"
+#include "src/trigger.c"
+#include "src/window_function.c"
+#include "src/generator.c"
 #ifdef __wasm__
 #include "src/host_wasm.c"
 #endif

@@ -1,7 +1,7 @@
-/* Operators and aggregators of Millstream pipelines, in C (C11).
+/* Operators of Millstream pipelines, and parts of windows (millstream_window.h), in C (C11).
  *
- * A component is one `ms_operator` or one `ms_aggregator`: a table of what it declares and of functions that the SDK
- * calls, exported by MS_EXPORT_OPERATOR or MS_EXPORT_AGGREGATOR.
+ * A component is one `ms_operator`, or one part: a table of what it declares and of functions that the SDK calls,
+ * exported by MS_EXPORT_OPERATOR or the like.
  *
  * Failures are sticky. A call that fails (no key, a value that does not decode, no number where one is expected)
  * fails the record in hand with its reason and returns a neutral value: results need not be checked one by one. What
@@ -336,35 +336,7 @@ void *ms_alloc(ms_context *ctx, size_t size);
 ms_bytes ms_copy(ms_context *ctx, ms_bytes bytes);
 ms_bytes ms_format(ms_context *ctx, const char *format, ...) MS_PRINTF(2, 3);
 
-/* ---- aggregators ------------------------------------------------------------------------------------------------------------------ */
-
-/* An accumulator in hand. It may be written to in place; ms_resize makes it longer or shorter. */
-typedef struct ms_accumulator {
-    uint8_t *data;  /* aligned to 8 */
-    uint32_t size;
-    bool is_new;    /* nothing has been added yet: `size` zeroes */
-} ms_accumulator;
-
-void ms_resize(ms_context *ctx, ms_accumulator *accumulator, uint32_t size);
-
-typedef struct ms_pane {
-    ms_bytes key;
-    int64_t start_ms;  /* INT64_MIN: none */
-    int64_t end_ms;    /* not included; INT64_MAX: none */
-} ms_pane;
-
-typedef struct ms_aggregator {
-    uint32_t version;  /* of the accumulators' format; 0 means 1 */
-    uint32_t size;     /* of a new accumulator, zeroes; for those of one size also checked */
-    const char *config_schema;
-    ms_status (*configure)(ms_context *ctx, ms_bytes config);
-    ms_status (*add)(ms_context *ctx, ms_accumulator *accumulator, const ms_record *record);
-    ms_status (*retract)(ms_context *ctx, ms_accumulator *accumulator, const ms_record *record); /* may be NULL */
-    ms_status (*merge)(ms_context *ctx, ms_accumulator *into, ms_bytes from);
-    /* Returns the value to emit by `value`; none is a tombstone. */
-    ms_status (*result)(ms_context *ctx, ms_bytes accumulator, const ms_pane *pane, ms_bytes *value);
-} ms_aggregator;
-
+#include "millstream_window.h"
 #include "millstream_json.h"
 #include "millstream_export.h"
 

@@ -9,3 +9,4 @@
 #include "testing/batches.c"
 #include "testing/harness.c"
 #include "testing/tally.c"
+#include "testing/parts.c"

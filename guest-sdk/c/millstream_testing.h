@@ -93,4 +93,55 @@ void ms_tally_retract(ms_tally *tally, ms_input record);
 void ms_tally_merge(ms_tally *tally, const ms_tally *other);
 ms_bytes ms_tally_result(const ms_tally *tally, ms_pane pane);
 
+/* The windows that a window assigner says a record is in. */
+typedef struct ms_assigned {
+    const ms_pane *windows;  /* without keys */
+    uint32_t count;
+    ms_bytes failure;  /* why the record failed; none: it did not */
+} ms_assigned;
+
+ms_assigned ms_assigned_to(const ms_assigner *tested, const char *config, ms_input record);
+
+/* A trigger under test: a pane that it is asked about. */
+typedef struct ms_trigger_test {
+    const ms_trigger *tested;
+    ms_pane pane;
+    ms_bytes state;    /* what is stored of it; none: nothing */
+    ms_bytes failure;  /* why the last record failed; none: it did not */
+    int64_t event_time_ms, processing_time_ms;  /* when it wants to be asked */
+    int64_t now_ms, watermark_ms;
+} ms_trigger_test;
+
+ms_trigger_test ms_trigger_test_of(const ms_trigger *tested, const char *config, ms_pane pane);
+/* A record comes into the pane. */
+ms_verdict ms_trigger_element(ms_trigger_test *test, ms_input record);
+/* A clock reaches a time; asks as often as the trigger wants it. MS_CONTINUE where it does not. */
+ms_verdict ms_trigger_advance(ms_trigger_test *test, ms_clock clock, int64_t time_ms);
+/* Panes become one. */
+ms_verdict ms_trigger_merge(ms_trigger_test *into, const ms_trigger_test *from, uint32_t count);
+
+/* What a window function has emitted of a pane. */
+typedef struct ms_fired {
+    const ms_bytes *values;
+    uint32_t count;
+    ms_bytes failure;  /* why it failed; none: it did not */
+} ms_fired;
+
+/* Fires a pane with these records, which are passed two at a time. */
+ms_fired ms_fire(const ms_window_function *tested, const char *config, ms_pane pane, const ms_input *records, uint32_t count);
+
+/* A watermark generator under test: a partition. */
+typedef struct ms_generator_test {
+    const ms_generator *tested;
+    ms_bytes state;
+    int64_t now_ms, watermark_ms;  /* the watermark: INT64_MIN where there is none yet */
+    bool is_idle;
+} ms_generator_test;
+
+ms_generator_test ms_generator_test_of(const ms_generator *tested, const char *config);
+/* Reads records from the partition. */
+void ms_generator_read(ms_generator_test *test, const ms_input *records, uint32_t count);
+/* Lets the host's clock reach a time, and asks the generator. */
+void ms_generator_tick(ms_generator_test *test, int64_t now_ms);
+
 #endif

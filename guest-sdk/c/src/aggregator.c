@@ -33,17 +33,13 @@ static bool accumulator_fits(ms_context *ctx, const ms_aggregator *aggregator, m
     return false;
 }
 
-static ms_context aggregator_context(void) { return (ms_context){.group = NO_GROUP}; }
-
 const void *ms_aggregator_describe(const ms_aggregator *aggregator) {
     wit_aggregator_description *description = arena_take(sizeof(*description));
     *description = (wit_aggregator_description){
         .schema_version = aggregator->version ? aggregator->version : 1,
         .retracts = aggregator->retract != NULL,
+        .config_schema = option_of_string(aggregator->config_schema),
     };
-    if (aggregator->config_schema) {
-        description->config_schema = (wit_option_string){1, {aggregator->config_schema, (uint32_t)strlen(aggregator->config_schema)}};
-    }
     return description;
 }
 
@@ -75,12 +71,10 @@ static bool add_rows(ms_context *ctx, adding *work) {
         }
         ms_accumulator next = {arena_copy(kept->now.data, kept->now.size), kept->now.size, kept->now.is_new};
         record_begin(ctx, rows[i]);
-        if (work->call(ctx, &next, &ctx->record) != MS_OK && !ctx->has_failed) ms_fail(ctx, "it failed without a reason");
+        must_say_why(ctx, work->call(ctx, &next, &ctx->record));
         if (ctx->has_failed && !ctx->has_failed_batch) {
             work->has_failed[rows[i]] = true;
-            ctx->has_failed = false;
-            buffer_put_u32(&ctx->failed.records, rows[i]);
-            builder_push(&ctx->failed.reasons, ctx->reason);
+            record_failed(ctx, rows[i]);
             /* It came before, for another accumulator. */
             if (last == rows[i]) return true;
             for (uint32_t j = 0; j < i; j++) {
@@ -95,39 +89,10 @@ static bool add_rows(ms_context *ctx, adding *work) {
     return false;
 }
 
-typedef struct {
-    uint32_t record;
-    ms_bytes reason;
-} told_failure;
-
-static int compare_told(const void *a, const void *b) {
-    uint32_t left = ((const told_failure *)a)->record, right = ((const told_failure *)b)->record;
-    return (left > right) - (left < right);
-}
-
-/* Failures in order of their records: rows need not be. */
-static wit_failure_column failures_finish(failures *failed) {
-    uint32_t count = (uint32_t)(failed->records.size / 4);
-    told_failure *told = arena_take(sizeof(*told) * (size_t)count);
-    wit_bytes_column reasons = builder_column(&failed->reasons);
-    for (uint32_t i = 0; i < count; i++) {
-        told[i] = (told_failure){((const uint32_t *)failed->records.data)[i], wit_get(&reasons, i)};
-    }
-    if (count > 1) qsort(told, count, sizeof(*told), compare_told);
-    buffer records = {0};
-    column_builder sorted = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        buffer_put_u32(&records, told[i].record);
-        builder_push(&sorted, told[i].reason);
-    }
-    return (wit_failure_column){buffer_list(&records), builder_column(&sorted)};
-}
-
 const void *ms_aggregator_add(const ms_aggregator *aggregator, const void *passed, bool retract) {
     const wit_additions *additions = passed;
-    static const ms_operator none = {.process = NULL};
     ms_context context, *ctx = &context;
-    context_begin(ctx, &none, &additions->batch);
+    context_begin(ctx, &no_operator, &additions->batch);
     uint32_t targets = column_rows(&additions->accumulators);
     adding work = {.aggregator = aggregator, .call = retract ? aggregator->retract : aggregator->add, .additions = additions};
     if (!work.call) ms_fail_batch(ctx, "this aggregator does not retract");
@@ -141,9 +106,10 @@ const void *ms_aggregator_add(const ms_aggregator *aggregator, const void *passe
     wit_added_result *result = memset(arena_take(sizeof(*result)), 0, sizeof(*result));
     if (ctx->has_failed_batch) {
         result->is_err = 1;
-        result->err = (wit_list){ctx->reason.data, ctx->reason.size};
+        result->err = bytes_list(ctx->reason);
         return result;
     }
+    metrics_send(ctx);
     column_builder accumulators = {0};
     for (uint32_t target = 0; target < targets; target++) {
         const kept_accumulator *kept = &work.kept[target];
@@ -156,20 +122,9 @@ const void *ms_aggregator_add(const ms_aggregator *aggregator, const void *passe
     return result;
 }
 
-static const void *column_result(ms_context *ctx, column_builder *built) {
-    wit_column_result *result = memset(arena_take(sizeof(*result)), 0, sizeof(*result));
-    if (ctx->has_failed) {
-        result->is_err = 1;
-        result->err = (wit_list){ctx->reason.data, ctx->reason.size};
-    } else {
-        result->ok = builder_column(built);
-    }
-    return result;
-}
-
 const void *ms_aggregator_merge(const ms_aggregator *aggregator, const ms_column *accumulators, uint32_t rows,
                                 const uint32_t *groups, uint32_t count) {
-    ms_context context = aggregator_context(), *ctx = &context;
+    ms_context context = part_context(), *ctx = &context;
     size_t size = sizeof(kept_accumulator) * (size_t)count;
     kept_accumulator *kept = memset(arena_take(size), 0, size);
     for (uint32_t row = 0; row < rows && !ctx->has_failed; row++) {
@@ -178,8 +133,8 @@ const void *ms_aggregator_merge(const ms_aggregator *aggregator, const ms_column
         if (!accumulator_fits(ctx, aggregator, from)) break;
         if (!into->is_owned) {
             *into = (kept_accumulator){accumulator_own(aggregator, from), true};
-        } else if (aggregator->merge(ctx, &into->now, from) != MS_OK && !ctx->has_failed) {
-            ms_fail(ctx, "merging failed without a reason");
+        } else {
+            must_say_why(ctx, aggregator->merge(ctx, &into->now, from));
         }
     }
     column_builder merged = {0};
@@ -192,7 +147,7 @@ const void *ms_aggregator_merge(const ms_aggregator *aggregator, const ms_column
 
 const void *ms_aggregator_results(const ms_aggregator *aggregator, const ms_column *accumulators, uint32_t rows,
                                   const ms_column *keys, const int64_t *starts, const int64_t *ends) {
-    ms_context context = aggregator_context(), *ctx = &context;
+    ms_context context = part_context(), *ctx = &context;
     column_builder values = {0};
     for (uint32_t row = 0; row < rows && !ctx->has_failed; row++) {
         ms_bytes accumulator = ms_column_bytes(accumulators, row), value = MS_NONE;
@@ -200,9 +155,7 @@ const void *ms_aggregator_results(const ms_aggregator *aggregator, const ms_colu
         /* Aligned to 8, as that of `add` is. */
         accumulator = ms_copy(ctx, accumulator);
         ms_pane pane = {ms_column_bytes(keys, row), starts[row], ends[row]};
-        if (aggregator->result(ctx, accumulator, &pane, &value) != MS_OK && !ctx->has_failed) {
-            ms_fail(ctx, "a result failed without a reason");
-        }
+        must_say_why(ctx, aggregator->result(ctx, accumulator, &pane, &value));
         builder_push(&values, value);
     }
     return column_result(ctx, &values);

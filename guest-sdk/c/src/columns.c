@@ -12,6 +12,8 @@ static ms_column column_of(const wit_bytes_column *from) {
     };
 }
 
+static wit_list bytes_list(ms_bytes bytes) { return (wit_list){bytes.data, bytes.size}; }
+
 static uint32_t column_rows(const wit_bytes_column *column) {
     return column->offsets.size >= 4 ? column->offsets.size / 4 - 1 : 0;
 }
@@ -84,7 +86,7 @@ static wit_bytes_column column_single(ms_bytes value) {
     uint32_t *offsets = arena_take(8);
     offsets[0] = 0;
     offsets[1] = value.size;
-    return (wit_bytes_column){{offsets, 8}, {value.data, value.size}, {NULL, 0}};
+    return (wit_bytes_column){{offsets, 8}, bytes_list(value), {NULL, 0}};
 }
 
 /* The rows of a column at `sources`, or the column itself where these are all rows in order. */

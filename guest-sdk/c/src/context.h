@@ -104,6 +104,7 @@ struct ms_context {
     timer_rows timers[2];
     failures failed;
     buffer metrics;        /* of metric */
+    void *part;            /* what the call of a part of windows gathers */
 };
 
 /* Fails the record or the batch in hand; the first reason counts. */

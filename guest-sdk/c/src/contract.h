@@ -143,6 +143,87 @@ typedef struct {
 typedef WIT_RESULT(wit_added) wit_added_result;
 typedef WIT_RESULT(wit_bytes_column) wit_column_result;
 
+typedef struct {
+    uint8_t merges;
+    wit_option_string config_schema;
+} wit_assigner_description;
+
+typedef struct {
+    wit_record_batch batch;
+    int64_t now;
+} wit_assign_arguments;
+
+typedef struct {
+    wit_list rows;
+    wit_window_column windows;
+    wit_failure_column failures;
+} wit_assigned;
+typedef WIT_RESULT(wit_assigned) wit_assigned_result;
+
+typedef struct {
+    uint32_t schema_version;
+    wit_option_string config_schema;
+} wit_trigger_description;
+
+typedef struct {
+    wit_bytes_column keys;
+    wit_window_column windows;
+    wit_bytes_column states;
+    wit_list event_times, processing_times;
+    int64_t now, watermark;
+} wit_trigger_panes;
+
+typedef struct {
+    wit_trigger_panes panes;
+    wit_record_batch batch;
+    wit_list rows, pane_rows;
+    wit_window_column windows;
+} wit_elements_arguments;
+
+typedef struct {
+    wit_trigger_panes panes;
+    uint8_t domain;
+    wit_list times;
+} wit_time_arguments;
+
+typedef struct {
+    wit_trigger_panes panes;
+    wit_list groups;
+    wit_window_column merged;
+} wit_merge_arguments;
+
+typedef struct {
+    wit_list verdicts;
+    wit_bytes_column states;
+    wit_list event_times, processing_times;
+    wit_failure_column failures;
+} wit_verdicts;
+typedef WIT_RESULT(wit_verdicts) wit_verdicts_result;
+
+typedef struct {
+    struct {
+        uint8_t is_some;
+        uint64_t value;
+    } every_ms;
+    wit_option_string config_schema;
+} wit_generator_description;
+
+typedef struct {
+    wit_list state;
+    wit_record_batch batch;
+    int64_t now;
+} wit_records_arguments;
+
+typedef struct {
+    wit_list state;
+    struct {
+        uint8_t is_some;
+        int64_t value;
+    } watermark;
+    uint8_t idle;
+} wit_progress;
+typedef WIT_RESULT(wit_progress) wit_progress_result;
+
 /* state-error, and what state calls return. */
 typedef struct {
     uint8_t kind;
@@ -177,6 +258,13 @@ _Static_assert(sizeof(wit_timer_changes) == 60 && sizeof(wit_batch_output) == 56
 _Static_assert(sizeof(wit_processed) == 60 && sizeof(wit_configured) == 12, "results");
 _Static_assert(sizeof(wit_additions) == 164 && sizeof(wit_added_result) == 60, "aggregation");
 _Static_assert(sizeof(wit_aggregator_description) == 20 && sizeof(wit_column_result) == 28, "aggregation");
+_Static_assert(sizeof(wit_assigner_description) == 16 && sizeof(wit_assign_arguments) == 136, "assignment");
+_Static_assert(sizeof(wit_assigned_result) == 60, "assignment");
+_Static_assert(sizeof(wit_trigger_description) == 16 && sizeof(wit_trigger_panes) == 96, "firing");
+_Static_assert(sizeof(wit_elements_arguments) == 256 && sizeof(wit_time_arguments) == 112, "firing");
+_Static_assert(sizeof(wit_merge_arguments) == 120 && sizeof(wit_verdicts_result) == 84, "firing");
+_Static_assert(sizeof(wit_generator_description) == 32 && sizeof(wit_records_arguments) == 144, "watermarks");
+_Static_assert(sizeof(wit_progress_result) == 40, "watermarks");
 _Static_assert(sizeof(wit_state_column) == 28 && sizeof(wit_state_page) == 56, "state");
 _Static_assert(sizeof(wit_state_length) == 24 && sizeof(wit_state_done) == 16, "state");
 #endif

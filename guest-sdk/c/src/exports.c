@@ -1,10 +1,10 @@
-/* What the exported functions of a component call. */
+/* What the exported functions of a component call; those of parts of windows are in their own files. */
 
-/* The answer of a `configure`. */
+/* A result<_, string>. */
 static const void *configured(ms_bytes refusal) {
     wit_configured *result = memset(arena_take(sizeof(*result)), 0, sizeof(*result));
     result->is_err = refusal.data != NULL;
-    result->err = (wit_list){refusal.data, refusal.size};
+    result->err = bytes_list(refusal);
     return result;
 }
 

@@ -4,6 +4,10 @@ static const char *const only_main[] = {"main"};
 
 static wit_list list_of_string(const char *text) { return (wit_list){text, (uint32_t)strlen(text)}; }
 
+static wit_option_string option_of_string(const char *text) {
+    return text ? (wit_option_string){1, list_of_string(text)} : (wit_option_string){0, {NULL, 0}};
+}
+
 static uint32_t output_count_of(const ms_operator *operator) {
     return operator->output_count ? operator->output_count : 1;
 }
@@ -41,8 +45,8 @@ static const wit_description *instance_describe(const ms_operator *operator) {
         .writes = declared_fields(operator->writes, operator->write_count),
         .raw_values = operator->raw_values,
         .timers = operator->on_timer != NULL,
+        .config_schema = option_of_string(operator->config_schema),
     };
-    if (operator->config_schema) description->config_schema = (wit_option_string){1, list_of_string(operator->config_schema)};
     return description;
 }
 
@@ -138,6 +142,13 @@ static void outputs_begin(ms_context *ctx) {
     ctx->pending = memset(arena_take(size), 0, size);
 }
 
+/* Takes note that a record has failed, so that the next one can be taken in hand. */
+static void record_failed(ms_context *ctx, uint32_t record) {
+    buffer_put_u32(&ctx->failed.records, record);
+    builder_push(&ctx->failed.reasons, ctx->reason);
+    ctx->has_failed = false;
+}
+
 /* Done with the record in hand: what it did stands, or is undone. */
 static void record_end(ms_context *ctx) {
     if (!ctx->in_hand) return;
@@ -152,9 +163,7 @@ static void record_end(ms_context *ctx) {
     timers_undo(ctx);
     outputs_undo(ctx, ctx->record.index);
     for (uint32_t field = 0; field < ctx->operator->write_count; field++) ctx->pending[field].is_set = false;
-    buffer_put_u32(&ctx->failed.records, ctx->record.index);
-    builder_push(&ctx->failed.reasons, ctx->reason);
-    ctx->has_failed = false;
+    record_failed(ctx, ctx->record.index);
 }
 
 /* Takes a record in hand. */
@@ -178,8 +187,13 @@ const ms_record *ms_seek(ms_context *ctx, uint32_t row) {
     return &ctx->record;
 }
 
-static void ended(ms_context *ctx, ms_status status) {
+/* Holds a function to its word where it says that it failed, and not why. */
+static void must_say_why(ms_context *ctx, ms_status status) {
     if (status != MS_OK && !ctx->has_failed) ms_fail(ctx, "it failed without a reason");
+}
+
+static void ended(ms_context *ctx, ms_status status) {
+    must_say_why(ctx, status);
     record_end(ctx);
 }
 
@@ -195,7 +209,7 @@ static void instance_finish(ms_context *ctx, wit_processed *into) {
     memset(into, 0, sizeof(*into));
     if (ctx->has_failed_batch) {
         into->is_err = 1;
-        into->err = (wit_list){ctx->reason.data, ctx->reason.size};
+        into->err = bytes_list(ctx->reason);
         return;
     }
     metrics_send(ctx);

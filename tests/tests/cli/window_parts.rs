@@ -1,15 +1,29 @@
-//! Parts of windows and watermark generators as components: each in a pipeline, under `millstream test`.
+//! Parts of windows and watermark generators as components: each in a pipeline, under `millstream test`. Those that are
+//! written in several languages behave the same.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
-use millstream_tests::operators_of;
+use millstream_tests::{operators_of, repository};
 
 use crate::{call, write};
 
-/// Writes a pipeline over payments with `steps`, of which `told` is one, and the components that it names.
-fn pipeline(place: &Path, watermark: &str, steps: &str, parts: &[&str]) -> Result<()> {
-    let components = operators_of("tests/guests")?;
+/// What an assigner, a trigger, a window function and a generator are written in.
+const LANGUAGES: [&str; 2] = ["rust", "c"];
+
+/// A part as it is written in a language: a component, or a project that is built.
+fn part_in(language: &str, part: &str) -> Result<PathBuf> {
+    Ok(match language {
+        "rust" => operators_of("tests/guests")?.join(part.replace('-', "_")).with_extension("wasm"),
+        _ => repository().join("tests/conformance/operators").join(language).join("windows").join(part),
+    })
+}
+
+/// Writes a pipeline over payments with `steps`, of which `told` is one, and the part that it names.
+fn pipeline(place: &Path, watermark: &str, steps: &str, language: &str, part: &str) -> Result<()> {
     let mut text = format!(
         "pipeline: spend
 sources: {{ payments: {{ topic: payments, watermark: {watermark} }} }}
@@ -22,10 +36,7 @@ dead-letter: {{ topic: dead }}
 operators:
 "
     );
-    for part in parts {
-        let component = components.join(part.replace('-', "_")).with_extension("wasm");
-        text.push_str(&format!("  {part}@1.0.0: {}\n", component.display()));
-    }
+    text.push_str(&format!("  {part}@1.0.0: {}\n", part_in(language, part)?.display()));
     write(place, "pipeline.yaml", &text)
 }
 
@@ -56,7 +67,7 @@ fn an_aggregator_makes_results_of_slices_sessions_and_restored_state() -> Result
         let step = format!(
             "  told: {{ from: payments, key: /user, on-error: dead-letter, window: {{ {window} }}, aggregator: spread@1.0.0, config: {{ field: amount }} }}"
         );
-        pipeline(place.path(), "{ out-of-order: 2h }", &step, &["spread"])?;
+        pipeline(place.path(), "{ out-of-order: 2h }", &step, "rust", "spread")?;
         let expected: Vec<String> = told
             .iter()
             .map(|(start, end, count, spread)| {
@@ -96,6 +107,10 @@ steps:
 
 #[test]
 fn an_assigner_says_which_windows_a_record_is_in() -> Result<()> {
+    LANGUAGES.into_iter().try_for_each(assigner_in)
+}
+
+fn assigner_in(language: &str) -> Result<()> {
     let place = tempfile::tempdir()?;
     let step = "  told:
     from: payments
@@ -103,7 +118,7 @@ fn an_assigner_says_which_windows_a_record_is_in() -> Result<()> {
     on-error: dead-letter
     window: { assigner: fiscal-windows@1.0.0, config: { regions: { eu: 0 }, spans: [period, quarter] } }
     aggregate: { n: count() }";
-    pipeline(place.path(), "{ out-of-order: 0s }", step, &["fiscal-windows"])?;
+    pipeline(place.path(), "{ out-of-order: 0s }", step, language, "fiscal-windows")?;
     passes(
         place.path(),
         "steps:
@@ -130,6 +145,10 @@ fn an_assigner_says_which_windows_a_record_is_in() -> Result<()> {
 
 #[test]
 fn a_trigger_says_when_windows_fire_and_remembers_over_a_crash() -> Result<()> {
+    LANGUAGES.into_iter().try_for_each(trigger_in)
+}
+
+fn trigger_in(language: &str) -> Result<()> {
     let place = tempfile::tempdir()?;
     for (window, early, last) in [
         ("tumbling: 1h", "window_start: 0, window_end: 3600000", "window_start: 0, window_end: 3600000"),
@@ -143,7 +162,7 @@ fn a_trigger_says_when_windows_fire_and_remembers_over_a_crash() -> Result<()> {
     window: {{ {window}, trigger: {{ operator: threshold@1.0.0, config: {{ field: amount, limit: 10, purge: true }} }} }}
     aggregate: {{ spend: sum(/amount) }}"
         );
-        pipeline(place.path(), "{ out-of-order: 0s }", &step, &["threshold"])?;
+        pipeline(place.path(), "{ out-of-order: 0s }", &step, language, "threshold")?;
         passes(
             place.path(),
             &format!(
@@ -171,6 +190,10 @@ fn a_trigger_says_when_windows_fire_and_remembers_over_a_crash() -> Result<()> {
 
 #[test]
 fn a_window_function_sees_all_records_of_a_window() -> Result<()> {
+    LANGUAGES.into_iter().try_for_each(window_function_in)
+}
+
+fn window_function_in(language: &str) -> Result<()> {
     let place = tempfile::tempdir()?;
     let step = "  told:
     from: payments
@@ -178,7 +201,7 @@ fn a_window_function_sees_all_records_of_a_window() -> Result<()> {
     window: { tumbling: 1h }
     process: top-spender@1.0.0
     config: { field: amount, top: 2 }";
-    pipeline(place.path(), "{ out-of-order: 0s }", step, &["top-spender"])?;
+    pipeline(place.path(), "{ out-of-order: 0s }", step, language, "top-spender")?;
     passes(
         place.path(),
         "steps:
@@ -204,10 +227,14 @@ fn a_window_function_sees_all_records_of_a_window() -> Result<()> {
 
 #[test]
 fn a_generator_says_how_far_event_time_is() -> Result<()> {
+    LANGUAGES.into_iter().try_for_each(generator_in)
+}
+
+fn generator_in(language: &str) -> Result<()> {
     let place = tempfile::tempdir()?;
     let step = "  told: { from: payments, key: /user, window: { tumbling: 1h }, aggregate: { n: \"count() where /user != 'x'\" } }";
     let watermark = "{ generator: marker-watermarks@1.0.0, config: { idle_ms: 5000 }, idle: never }";
-    pipeline(place.path(), watermark, step, &["marker-watermarks"])?;
+    pipeline(place.path(), watermark, step, language, "marker-watermarks")?;
     passes(
         place.path(),
         "partitions: 2
@@ -261,7 +288,7 @@ fn parts_that_do_not_fit_are_refused_with_the_step() -> Result<()> {
     ] {
         let name = format!("{part}@1.0.0");
         let step = format!("  told: {{ from: payments, key: /user, {} }}", step.replace("PART", &name));
-        pipeline(place.path(), &watermark.replace("PART", &name), &step, &[part])?;
+        pipeline(place.path(), &watermark.replace("PART", &name), &step, "rust", part)?;
         if step.contains("operator: ") {
             let text = fs::read_to_string(place.path().join("pipeline.yaml"))?;
             write(place.path(), "pipeline.yaml", &text.replace("  late: { from: told.late, topic: late }\n", ""))?;
