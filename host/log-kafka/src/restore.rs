@@ -144,6 +144,11 @@ impl Restorer {
         let mut moved = false;
         while position < end {
             let failed = match self.consumer.poll(POLL) {
+                // Somebody has committed since, and of that transaction all is wanted or nothing.
+                Some(Ok(message)) if message.offset() >= end => {
+                    position = end;
+                    break;
+                }
                 Some(Ok(message)) => {
                     moved = true;
                     position = message.offset() + 1;

@@ -100,6 +100,7 @@ macro_rules! contract_tests {
             changelogs::a_restore_brings_every_change_in_order,
             changelogs::a_restore_may_begin_in_the_middle,
             changelogs::the_last_write_of_a_key_counts,
+            changelogs::a_restore_ends_where_the_changelog_ended_when_it_began,
             changelogs::an_empty_changelog_restores_nothing,
             changelogs::deltas_that_are_not_committed_are_not_restored,
             changelogs::deltas_survive_a_crash,

@@ -3,11 +3,11 @@
 //! A log that compacts may leave out entries that were written over, and may cut deltas otherwise than they
 //! were appended: what counts is what they add up to.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use millstream_types::TopicPartition;
 
-use super::{Factory, Worker, create, spec, unique};
+use super::{Factory, PATIENCE, POLL, Worker, create, spec, unique};
 use crate::{ErrorKind, Log, LogError, LogSession, StateDelta, TopicSpec};
 
 type State = BTreeMap<String, Option<String>>;
@@ -127,6 +127,38 @@ pub fn the_last_write_of_a_key_counts(factory: Factory<'_>) {
     let mut found = State::new();
     restore(&mut *worker.session, &changelog, None, &mut found).expect("restored");
     assert_eq!(found, state(&[("a", Some("round 19")), ("b", None)]));
+}
+
+/// What is committed during a restore is no part of it, not even its first record: a worker that lost its task meanwhile
+/// would have the half of a commit.
+pub fn a_restore_ends_where_the_changelog_ended_when_it_began(factory: Factory<'_>) {
+    let log = factory().open();
+    let changelog = changelog(&*log, 1);
+    let mut first = worker(&*log);
+    // More than one delta brings, so that the restore is in the middle when the first one comes.
+    let names: Vec<String> = (0..5_000).map(|number| format!("{number:04}")).collect();
+    let entries: Vec<_> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
+    let position = commit(&mut *first.session, &changelog, &entries);
+    let mut second = worker(&*log);
+    let mut reader = log.reader_at(&[(changelog.clone(), position)]).expect("a reader");
+    let (mut restored, mut has_committed) = (Vec::new(), false);
+    let end = first.session.restore(&changelog, None, &mut |delta, _, _| {
+        restored.extend(delta.keys.iter().map(|key| String::from_utf8_lossy(key.unwrap_or_default()).into_owned()));
+        if !std::mem::replace(&mut has_committed, true) {
+            commit(&mut *second.session, &changelog, &[("late 1", Some("1")), ("late 2", Some("1"))]);
+            // Until it is there for everybody.
+            let began = Instant::now();
+            while reader.poll(POLL).expect("readable").is_none() {
+                assert!(began.elapsed() < PATIENCE, "it cannot be read");
+            }
+        }
+        Ok(())
+    });
+    let end = end.expect("restored");
+    assert_eq!(restored, names);
+    let mut rest = State::new();
+    let (_, keys) = restore(&mut *first.session, &changelog, Some(end), &mut rest).expect("restored");
+    assert_eq!(keys, ["late 1", "late 2"]);
 }
 
 /// A new pipeline has nothing to restore, and where it ends is where the next restore may begin.

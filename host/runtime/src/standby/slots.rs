@@ -65,15 +65,18 @@ impl Slots {
         self.slots.lock().entry(id).or_default().owners += 1;
         let ownership = Ownership { slots: self.clone(), id };
         loop {
-            let taken = self.slots.lock().get_mut(&id).map(|slot| std::mem::take(&mut slot.store));
-            match taken {
-                Some(Store::Parked(follower)) => {
+            // Looked at and left as it is under one lock: the standby may lay the store back at any moment.
+            let mut slots = self.slots.lock();
+            let slot = slots.entry(id).or_default();
+            match std::mem::take(&mut slot.store) {
+                Store::Parked(follower) => {
                     self.hand_overs.add(1);
                     return (ownership, Some(follower));
                 }
-                Some(Store::Taken) => self.set(id, Store::Taken),
-                Some(Store::Nothing) | None => return (ownership, None),
+                Store::Nothing => return (ownership, None),
+                Store::Taken => slot.store = Store::Taken,
             }
+            drop(slots);
             wait();
         }
     }
@@ -142,5 +145,53 @@ impl Drop for CheckedOut {
             Some(_) | None => Store::Nothing,
         };
         self.slots.set(self.id, store);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use millstream_pipeline::plan::StageIndex;
+    use millstream_state::{MemoryBackends, StateBackends};
+
+    use super::*;
+
+    const TASK: TaskId = (StageIndex(0), 0);
+
+    /// A worker that wants the store while the standby takes it out and lays it back.
+    #[test]
+    fn a_store_that_is_laid_back_reaches_the_worker_that_waits_for_it() {
+        let slots = Arc::new(Slots::default());
+        let backends = MemoryBackends::default();
+        let follower = Follower::new(backends.open("task").expect("a store"), Duration::ZERO);
+        slots.check_out(TASK).expect("free").park(follower);
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    let Some(mut slot) = slots.check_out(TASK) else { continue };
+                    let follower = slot.follower.take().expect("it is parked");
+                    slot.park(follower);
+                }
+            });
+            let began = Instant::now();
+            for _ in 0..20_000 {
+                let (ownership, follower) = slots.own(TASK, || {
+                    if began.elapsed() > Duration::from_secs(60) {
+                        has_ended.store(true, Ordering::Relaxed);
+                        panic!("the store never came");
+                    }
+                });
+                let follower = follower.expect("the standby had it open");
+                slots.set(TASK, Store::Parked(follower));
+                drop(ownership);
+            }
+            has_ended.store(true, Ordering::Relaxed);
+        });
     }
 }
