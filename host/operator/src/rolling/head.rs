@@ -4,16 +4,19 @@
 //!   newest event time (8 bytes)
 //!   for each level:   varint: slices from its current one to that of the newest event, plus 1; 0: nothing yet
 //!                     and unless 0 the accumulator of the current slice and that of each window
+//!   and, where a level has its open nodes here and not in an entry of their own, for each level:
+//!                     varint: heads written since they changed, plus 1; 0: not here
+//!                     and unless 0 their row
 //! ```
 //!
-//! An accumulator is its length as a varint and its bytes.
+//! An accumulator or a row is its length as a varint and its bytes. Earlier versions had no open nodes here.
 
 use millstream_state::StateError;
 
 use super::{
     node::{damaged, read_bytes, read_varint, write_bytes, write_varint},
     spec::Level,
-    tree::Spine,
+    spine::Spine,
 };
 
 /// One key, while a batch is worked on.
@@ -36,7 +39,7 @@ pub(super) struct LevelHead {
     pub partial: Vec<u8>,
     /// Of each window the accumulator as of that slice, the slice included.
     pub windows: Vec<Vec<u8>>,
-    /// The tree's open nodes; kept by themselves, since they change with slices and not with events.
+    /// The tree's open nodes, which change with slices and not with events.
     pub spine: Spine,
 }
 
@@ -71,6 +74,9 @@ impl Head {
                 window.extend_from_slice(read_bytes(&mut rest)?);
             }
         }
+        if !rest.is_empty() {
+            self.levels.iter_mut().try_for_each(|head| head.spine.read_of_head(&mut rest))?;
+        }
         if rest.is_empty() { Ok(()) } else { Err(damaged()) }
     }
 
@@ -83,7 +89,7 @@ impl Head {
         Ok(newest.map(|newest| i64::from_le_bytes(*newest)))
     }
 
-    /// Appends it as it is stored.
+    /// Appends it as it is stored; where the open nodes are is settled.
     pub(super) fn write(&self, levels: &[Level], out: &mut Vec<u8>) {
         let Some(newest_ms) = self.newest_ms else { return };
         out.extend_from_slice(&newest_ms.to_le_bytes());
@@ -98,11 +104,15 @@ impl Head {
             write_bytes(&head.partial, out);
             head.windows.iter().for_each(|window| write_bytes(window, out));
         }
+        if self.levels.iter().any(|head| head.spine.is_in_head()) {
+            self.levels.iter().for_each(|head| head.spine.write_to_head(out));
+        }
     }
 
     /// Bytes of memory that it keeps.
     pub(super) fn capacity_bytes(&self) -> usize {
         let levels = self.levels.iter();
-        levels.map(|l| l.partial.capacity() + l.windows.iter().map(Vec::capacity).sum::<usize>()).sum()
+        let windows = |level: &LevelHead| level.windows.iter().map(Vec::capacity).sum::<usize>();
+        levels.map(|level| level.partial.capacity() + windows(level) + level.spine.capacity_bytes()).sum()
     }
 }

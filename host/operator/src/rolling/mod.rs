@@ -45,6 +45,7 @@ mod level;
 mod node;
 mod operator;
 mod spec;
+mod spine;
 mod splice;
 mod store;
 mod tree;

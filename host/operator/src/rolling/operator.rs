@@ -189,14 +189,15 @@ impl Rolling {
         Ok(())
     }
 
-    /// Reads the open nodes of the levels in which events of a batch are not in the current slice, all at once.
+    /// Reads the open nodes of the levels in which events of a batch are not in the current slice, those that heads do not
+    /// have all at once.
     fn read_spines(&mut self, input: &ProcessInput<'_>, state: &mut TaskState) -> Result<(), OperatorError> {
         let (mut wanted, mut places) = (SpineRows::default(), Vec::new());
         for (group, time_ms) in input.groups.group_of.iter().zip(&input.batch.timestamps) {
             let Some(head) = self.working.get_mut(*group as usize).filter(|_| *group != NO_GROUP) else { continue };
             for (number, (level, level_head)) in self.plan.levels.iter().zip(&mut head.levels).enumerate() {
                 let leaves = level_head.current.is_some_and(|current| current != level.slice_of(*time_ms));
-                if leaves && !level_head.spine.is_known() {
+                if leaves && !level_head.spine.is_known() && !level_head.spine.open(level.heights)? {
                     level_head.spine.read(level.heights, None)?;
                     wanted.push(input.groups.keys.get(*group as usize), number, None);
                     places.push((*group as usize, number, level.heights));
@@ -218,14 +219,13 @@ impl Rolling {
     fn write_heads(&mut self, input: &ProcessInput<'_>, state: &mut TaskState) -> Result<(), OperatorError> {
         let (mut groups, mut values) = (Vec::new(), BytesColumn::with_capacity(input.groups.len(), 0));
         let (mut spines, mut kept_bytes) = (SpineRows::default(), 0);
-        for (group, (head, key)) in self.working.iter().zip(input.groups.keys.iter()).enumerate() {
+        for (group, (head, key)) in self.working.iter_mut().zip(input.groups.keys.iter()).enumerate() {
             if !head.changed {
                 continue;
             }
-            for (number, level) in head.levels.iter().enumerate() {
-                self.text.clear();
-                if level.spine.write(&mut self.text) {
-                    spines.push(key, number, Some(&self.text));
+            for (number, level) in head.levels.iter_mut().enumerate() {
+                if let Some(row) = level.spine.settle() {
+                    spines.push(key, number, Some(row));
                 }
             }
             self.text.clear();

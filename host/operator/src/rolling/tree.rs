@@ -3,8 +3,8 @@
 //! Slices are the leaves' entries, eight to a leaf; eight nodes make a node of the next height, which keeps the merge
 //! of each (a B-tree of partial aggregates: K. Tangwongsan, M. Hirzel, S. Schneider, "Optimal and General Out-of-Order
 //! Sliding-Window Aggregation", PVLDB 12(10), 2019; here over slices and with fixed positions, so that nothing is ever
-//! rebalanced). The nodes that the newest slice falls into are open: they are the *spine*, one row that is rewritten
-//! when a slice ends. When its time is over a node is closed: it becomes a field of its own, written once, and its
+//! rebalanced). The nodes that the newest slice falls into are open: they are the [*spine*](super::spine), one row that is
+//! rewritten when a slice ends. When its time is over a node is closed: it becomes a field of its own, written once, and its
 //! merge joins the parent. A node of a single slice is not written at all: the slice stands in the parent.
 //!
 //! ```text
@@ -22,65 +22,11 @@ use millstream_state::StateError;
 
 use super::{
     functions::RollingFunctions,
-    node::{
-        Entries, Entry, FANOUT_BITS, damaged, first_in, first_of, index_of, last_of, read_bytes, read_varint,
-        write_bytes, write_varint,
-    },
+    node::{Entries, Entry, FANOUT_BITS, damaged, first_in, first_of, index_of, last_of},
+    spine::Spine,
     store::SliceStore,
 };
 use crate::OperatorError;
-
-/// The open nodes.
-#[derive(Debug, Default)]
-pub(super) struct Spine {
-    /// It is what is stored, or newer; otherwise nothing is known of it.
-    is_known: bool,
-    is_changed: bool,
-    /// By height, leaf first.
-    nodes: Vec<Vec<u8>>,
-    /// Which nodes of the greatest height are stored: bit `d` is the one `d + 1` before the open one.
-    tops: u64,
-}
-
-impl Spine {
-    /// Nothing is known of it.
-    pub(super) fn forget(&mut self) {
-        self.is_known = false;
-        self.is_changed = false;
-        self.tops = 0;
-        self.nodes.iter_mut().for_each(Vec::clear);
-    }
-
-    /// Whether it is known.
-    pub(super) fn is_known(&self) -> bool {
-        self.is_known
-    }
-
-    /// Becomes the row that is stored, of a tree with so many heights; without one there are no slices.
-    ///
-    /// # Errors
-    /// When the row is damaged.
-    pub(super) fn read(&mut self, heights: u32, stored: Option<&[u8]>) -> Result<(), StateError> {
-        self.forget();
-        self.nodes.resize_with(heights as usize, Vec::new);
-        self.is_known = true;
-        let Some(mut rest) = stored else { return Ok(()) };
-        self.tops = read_varint(&mut rest)?;
-        for node in &mut self.nodes {
-            node.extend_from_slice(read_bytes(&mut rest)?);
-        }
-        if rest.is_empty() { Ok(()) } else { Err(damaged()) }
-    }
-
-    /// Appends the row where it is not what is stored; says whether it did.
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> bool {
-        if self.is_changed {
-            write_varint(self.tops, out);
-            self.nodes.iter().for_each(|node| write_bytes(node, out));
-        }
-        self.is_changed
-    }
-}
 
 /// How many heights a tree needs so that only a handful of its greatest nodes are alive when `slices` are kept.
 pub(super) fn heights(slices: i64) -> u32 {
@@ -105,7 +51,7 @@ pub(super) struct Tree<'a> {
 
 impl Tree<'_> {
     fn check(&self) -> Result<(), StateError> {
-        match self.spine.is_known {
+        match self.spine.is_known() {
             true => Ok(()),
             false => Err(StateError::Misuse("a tree of slices whose open nodes were not read".into())),
         }

@@ -1,12 +1,17 @@
 //! Random events in random order, through commits, restarts and undone calls, against recomputation.
 
+use millstream_state::StateHandle;
+use millstream_types::BytesColumn;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
     harness::{Event, batch, spec, step, task, tell, told},
     model::Model,
 };
-use crate::rolling::RollingSpec;
+use crate::{
+    rolling::{RollingSpec, head::Head, operator::declarations, spec::Level, store::spine_field},
+    testing::{STEP, TestTask},
+};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -23,6 +28,8 @@ enum Action {
     Restart {
         write_back: bool,
     },
+    /// The state becomes as an earlier version would have left it.
+    BeOld,
 }
 
 fn steps() -> impl Strategy<Value = i64> {
@@ -42,6 +49,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => (-20..300_i64).prop_map(Action::Watermark),
         2 => any::<bool>().prop_map(|write_back| Action::Commit { write_back }),
         1 => any::<bool>().prop_map(|write_back| Action::Restart { write_back }),
+        1 => Just(Action::BeOld),
     ];
     vec(action, 1..24)
 }
@@ -59,6 +67,30 @@ fn specs() -> impl Strategy<Value = RollingSpec> {
     ];
     (windows, prop_oneof![Just(0), 1..100_i64, Just(700)])
         .prop_map(|(windows, lateness_ms)| spec(&windows, lateness_ms))
+}
+
+/// Moves open nodes out of heads, into entries of their own.
+fn be_old(task: &mut TestTask, levels: &[Level], keys: &[&str]) {
+    let [heads, slices] = declarations().map(|state| StateHandle::new(STEP, &state));
+    let keys: BytesColumn = keys.iter().copied().map(Some).collect();
+    let now_ms = task.now_ms();
+    let state = task.state();
+    state.begin_call(now_ms);
+    let stored = state.get_many(&heads, &keys).expect("heads");
+    for (key, stored) in keys.iter().zip(stored.iter()) {
+        let (mut head, mut old) = (Head::default(), Vec::new());
+        head.read(levels, stored).expect("a head");
+        for (number, level) in head.levels.iter_mut().enumerate() {
+            let Some(row) = level.spine.leave_head() else { continue };
+            let one = |bytes: &[u8]| [Some(bytes)].into_iter().collect::<BytesColumn>();
+            let (key, field) = (one(key.expect("a key")), one(&spine_field(number as u8)));
+            state.map_put_many(&slices, &key, &field, &one(&row)).expect("a row");
+        }
+        head.write(levels, &mut old);
+        let (key, old) = ([key].into_iter().collect(), [stored.map(|_| &old[..])].into_iter().collect());
+        state.put_many(&heads, &key, &old).expect("a head");
+    }
+    state.keep_call();
 }
 
 fn check(spec: &RollingSpec, start_ms: i64, actions: &[Action]) -> Result<(), TestCaseError> {
@@ -89,6 +121,7 @@ fn check(spec: &RollingSpec, start_ms: i64, actions: &[Action]) -> Result<(), Te
             Action::Watermark(behind) => drop(task.advance(newest_ms.saturating_sub(*behind))),
             Action::Commit { write_back } => drop(task.commit(*write_back)),
             Action::Restart { write_back } => task.restart(*write_back),
+            Action::BeOld => be_old(&mut task, &spec.levels(), &KEYS),
         }
     }
     // Whatever happened, nothing is left once every window has passed.
