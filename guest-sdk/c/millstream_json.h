@@ -45,8 +45,8 @@ ms_json_writer ms_json_begin(ms_context *ctx);
 void ms_json_open(ms_json_writer *writer, char bracket);
 void ms_json_close(ms_json_writer *writer, char bracket);
 /* The name of the member that is written next. */
-void ms_json_name(ms_json_writer *writer, const char *name);
 void ms_json_name_of(ms_json_writer *writer, ms_bytes name);
+static inline void ms_json_name(ms_json_writer *writer, const char *name) { ms_json_name_of(writer, ms_string(name)); }
 void ms_json_put_text(ms_json_writer *writer, ms_bytes text);
 void ms_json_put_int64(ms_json_writer *writer, int64_t value);
 /* Infinity and NaN have no JSON: null. */

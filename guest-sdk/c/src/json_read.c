@@ -16,22 +16,23 @@ static bool is_hex(uint8_t character) {
 }
 
 /* The first byte of a text from `at` on that is not just itself in JSON: a quote, a backslash, a control character. */
-static const uint8_t *json_plain_end(const uint8_t *at, const uint8_t *end) {
+static inline const uint8_t *json_plain_end(const uint8_t *at, const uint8_t *end) {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     for (uint64_t eight; end - at >= 8; at += 8) {
         memcpy(&eight, at, 8);
         uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
-        /* A high bit is set where a byte is 0, or less than 0x20; one above such a byte may be set wrongly. */
+        /* A high bit is set where a byte is 0, or less than 0x20; ones above such a byte may be set wrongly. */
         uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((eight - ones * 0x20) & ~eight);
-        if (found & highs) break;
+        /* Of these the lowest is right. */
+        if (found & highs) return at + __builtin_ctzll(found & highs) / 8;
     }
     while (at < end && *at >= 0x20 && *at != '"' && *at != '\\') at++;
     return at;
 }
 
-/* The end of the string that begins at `at`, after its closing quote; NULL: it is broken. */
-static const uint8_t *json_string_end(const uint8_t *at, const uint8_t *end) {
-    for (at = json_plain_end(at + 1, end); at < end; at = json_plain_end(at + 1, end)) {
+/* The end of a string from its first byte on that is not plain. */
+static __attribute__((noinline)) const uint8_t *json_escaped_end(const uint8_t *at, const uint8_t *end) {
+    for (; at < end; at = json_plain_end(at + 1, end)) {
         if (*at == '"') return at + 1;
         if (*at < 0x20 || ++at == end) return NULL;
         if (*at == 'u') {
@@ -42,6 +43,14 @@ static const uint8_t *json_string_end(const uint8_t *at, const uint8_t *end) {
         }
     }
     return NULL;
+}
+
+/* The end of the string that begins at `at`, after its closing quote; NULL: it is broken. Tells whether there are escapes
+ * in it. */
+static inline const uint8_t *json_string_end(const uint8_t *at, const uint8_t *end, bool *has_escapes) {
+    at = json_plain_end(at + 1, end);
+    *has_escapes = at == end || *at != '"';
+    return *has_escapes ? json_escaped_end(at, end) : at + 1;
 }
 
 static const uint8_t *json_digits(const uint8_t *at, const uint8_t *end) {
@@ -64,12 +73,22 @@ static const uint8_t *json_number_end(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
+static const uint8_t *json_nested_end(const uint8_t *at, const uint8_t *end, int depth);
+
 /* The end of the value that begins at `at`; NULL: there is none. */
-static const uint8_t *json_value_end(const uint8_t *at, const uint8_t *end, int depth) {
-    if (at == end || depth > JSON_DEPTH) return NULL;
+static inline const uint8_t *json_value_end(const uint8_t *at, const uint8_t *end, int depth) {
+    bool has_escapes;
+    if (at == end) return NULL;
+    if (*at == '"') return json_string_end(at, end, &has_escapes);
+    if (*at == '-' || is_digit(*at)) return json_number_end(at, end);
+    return json_nested_end(at, end, depth);
+}
+
+/* The same of objects, arrays and words. */
+static const uint8_t *json_nested_end(const uint8_t *at, const uint8_t *end, int depth) {
+    if (depth > JSON_DEPTH) return NULL;
     uint8_t first = *at;
-    if (first == '"') return json_string_end(at, end);
-    if (first == '-' || is_digit(first)) return json_number_end(at, end);
+    bool has_escapes;
     if (first != '{' && first != '[') {
         const char *word = first == 't' ? "true" : first == 'f' ? "false" : "null";
         size_t size = strlen(word);
@@ -80,7 +99,7 @@ static const uint8_t *json_value_end(const uint8_t *at, const uint8_t *end, int 
     if (at < end && *at == closing) return at + 1;
     for (;;) {
         if (first == '{') {
-            at = at < end && *at == '"' ? json_string_end(at, end) : NULL;
+            at = at < end && *at == '"' ? json_string_end(at, end, &has_escapes) : NULL;
             if (!at) return NULL;
             at = json_space(at, end);
             if (at == end || *at != ':') return NULL;
@@ -119,7 +138,7 @@ static bool json_stop(ms_context *ctx, ms_json_items *items, const char *expecte
     return false;
 }
 
-bool ms_json_next(ms_context *ctx, ms_json_items *items) {
+static inline bool json_next(ms_context *ctx, ms_json_items *items) {
     if (!items->at) return false;
     const uint8_t *end = items->end, *at = json_space(items->at, end);
     if (at < end && *at == items->closing) {
@@ -132,12 +151,11 @@ bool ms_json_next(ms_context *ctx, ms_json_items *items) {
     }
     items->began = true;
     if (items->closing == '}') {
-        const uint8_t *name_end = at < end && *at == '"' ? json_string_end(at, end) : NULL;
+        bool has_escapes = false;
+        const uint8_t *name_end = at < end && *at == '"' ? json_string_end(at, end, &has_escapes) : NULL;
         if (!name_end) return json_stop(ctx, items, "a name", at);
         items->name = (ms_bytes){at + 1, (uint32_t)(name_end - at - 2)};
-        if (memchr(items->name.data, '\\', items->name.size)) {
-            items->name = ms_json_text(ctx, (ms_bytes){at, (uint32_t)(name_end - at)});
-        }
+        if (has_escapes) items->name = ms_json_text(ctx, (ms_bytes){at, (uint32_t)(name_end - at)});
         at = json_space(name_end, end);
         if (at == end || *at != ':') return json_stop(ctx, items, "a colon", at);
         at = json_space(at + 1, end);
@@ -149,17 +167,25 @@ bool ms_json_next(ms_context *ctx, ms_json_items *items) {
     return true;
 }
 
+bool ms_json_next(ms_context *ctx, ms_json_items *items) { return json_next(ctx, items); }
+
+/* Whether a name is this C string. Names are short, and mostly differ in their first byte. */
+static inline bool is_named(ms_bytes name, const char *text) {
+    uint32_t at = 0;
+    while (at < name.size && text[at] && (uint8_t)text[at] == name.data[at]) at++;
+    return at == name.size && !text[at];
+}
+
 bool ms_json_members(ms_context *ctx, ms_bytes json, const char *const *names, uint32_t count, ms_bytes *values, bool strict) {
     for (uint32_t i = 0; i < count; i++) values[i] = MS_NONE;
     uint32_t likely = 0;
-    for (ms_json_items items = ms_json_object(ctx, json); ms_json_next(ctx, &items);) {
+    for (ms_json_items items = ms_json_object(ctx, json); json_next(ctx, &items);) {
         /* Members mostly come in the order in which they are named. */
         uint32_t tried = 0;
-        while (tried < count && !ms_is(items.name, names[(likely + tried) % count])) tried++;
+        for (; tried < count && !is_named(items.name, names[likely]); tried++) likely = likely + 1 < count ? likely + 1 : 0;
         if (tried < count) {
-            uint32_t found = (likely + tried) % count;
-            values[found] = items.value;
-            likely = found + 1;
+            values[likely] = items.value;
+            likely = likely + 1 < count ? likely + 1 : 0;
         } else if (strict) {
             ms_fail(ctx, "unknown field `%.*s`", MS_ARGS(items.name));
         }
@@ -187,12 +213,13 @@ static uint8_t *json_utf8(uint8_t *into, uint32_t point) {
 }
 
 ms_bytes ms_json_text(ms_context *ctx, ms_bytes json) {
-    if (json.size < 2 || json.data[0] != '"' || json_string_end(json.data, json.data + json.size) != json.data + json.size) {
+    bool is_text = json.size >= 2 && json.data[0] == '"', has_escapes = false;
+    if (!is_text || json_string_end(json.data, json.data + json.size, &has_escapes) != json.data + json.size) {
         json_fail(ctx, "a text", json.data, json.data);
         return MS_TEXT("");
     }
     const uint8_t *at = json.data + 1, *end = json.data + json.size - 1;
-    if (!memchr(at, '\\', (size_t)(end - at))) return (ms_bytes){at, (uint32_t)(end - at)};
+    if (!has_escapes) return (ms_bytes){at, (uint32_t)(end - at)};
     uint8_t *text = arena_take(json.size), *into = text;
     bool is_whole = true;
     while (at < end && is_whole) {
@@ -258,8 +285,10 @@ uint32_t ms_json_int64s(ms_context *ctx, ms_bytes json, int64_t *numbers, uint32
 }
 
 double ms_json_float64(ms_context *ctx, ms_bytes json) {
+    double value;
+    if (json.data && read_decimal(json, &value)) return value;
     if (json_is_number(json)) {
-        double value = read_float64(json);
+        value = read_float64(json);
         if (isfinite(value)) return value;
     }
     ms_fail(ctx, "a number is expected, not %.*s", (int)(json.size < 40 ? json.size : 40), (const char *)json.data);

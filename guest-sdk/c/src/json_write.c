@@ -7,7 +7,7 @@ ms_json_writer ms_json_begin(ms_context *ctx) {
 }
 
 /* Room for `size` bytes at the end. */
-static uint8_t *json_room(ms_json_writer *writer, size_t size) {
+static inline uint8_t *json_room(ms_json_writer *writer, size_t size) {
     if (writer->capacity - writer->size < size) {
         buffer grown = {writer->data, writer->size, writer->capacity};
         buffer_grow(&grown, size);
@@ -22,25 +22,30 @@ static void json_append(ms_json_writer *writer, const void *text, size_t size) {
     writer->size += (uint32_t)size;
 }
 
+static inline void json_put(ms_json_writer *writer, char character) {
+    *json_room(writer, 1) = (uint8_t)character;
+    writer->size += 1;
+}
+
 /* The comma before a value or a name, where one is due. */
-static void json_separate(ms_json_writer *writer) {
-    if (writer->needs_comma) json_append(writer, ",", 1);
+static inline void json_separate(ms_json_writer *writer) {
+    if (writer->needs_comma) json_put(writer, ',');
     writer->needs_comma = true;
 }
 
 void ms_json_open(ms_json_writer *writer, char bracket) {
     json_separate(writer);
-    json_append(writer, &bracket, 1);
+    json_put(writer, bracket);
     writer->needs_comma = false;
 }
 
 void ms_json_close(ms_json_writer *writer, char bracket) {
-    json_append(writer, &bracket, 1);
+    json_put(writer, bracket);
     writer->needs_comma = true;
 }
 
 static void json_escaped(ms_json_writer *writer, ms_bytes text) {
-    json_append(writer, "\"", 1);
+    json_put(writer, '"');
     const uint8_t *plain = text.data, *end = plain + text.size;
     for (;;) {
         const uint8_t *special = json_plain_end(plain, end);
@@ -54,17 +59,15 @@ static void json_escaped(ms_json_writer *writer, ms_bytes text) {
         if (!known) snprintf(escape, sizeof(escape), "\\u%04x", character);
         json_append(writer, escape, strlen(escape));
     }
-    json_append(writer, "\"", 1);
+    json_put(writer, '"');
 }
 
 void ms_json_name_of(ms_json_writer *writer, ms_bytes name) {
     json_separate(writer);
     json_escaped(writer, name);
-    json_append(writer, ":", 1);
+    json_put(writer, ':');
     writer->needs_comma = false;
 }
-
-void ms_json_name(ms_json_writer *writer, const char *name) { ms_json_name_of(writer, ms_string(name)); }
 
 void ms_json_put_text(ms_json_writer *writer, ms_bytes text) {
     json_separate(writer);

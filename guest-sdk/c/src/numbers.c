@@ -107,6 +107,39 @@ static int shortest_digits(double value, char digits[20], int *count) {
     return exponent + 1;
 }
 
+/* Writes a number whose parts before and behind the point have so few bits that 64 are enough: most numbers do. Returns
+ * how many bytes that are; 0: it is none of them.
+ *
+ * The number is 2m / 2^shift, and whatever is less than 1 / 2^shift away from it reads back as it. (Not so below a power
+ * of two, where numbers are closer to each other; but these have few digits, and no shorter form.) Digits behind the point
+ * are written until one of their neighbours is as near as that: Steele and White, How to print floating-point numbers
+ * accurately, 1990. */
+static uint32_t write_usual(uint8_t *into, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    uint64_t m = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    if (!(value >= 1.0 / 128 && value < 9007199254740992.0)) return 0;
+    int shift = 1076 - (int)(bits >> 52);
+    uint64_t one = UINT64_C(1) << shift, rest = 2 * m & (one - 1), near = 1;
+    uint8_t *at = into + write_uint64(into, 2 * m >> shift);
+    *at++ = '.';
+    /* A bound itself reads back as the even one of its neighbours. */
+    uint64_t at_bound = m % 2 == 0;
+    bool is_down, is_up;
+    do {
+        rest *= 10;
+        near *= 10;
+        uint64_t digit = rest >> shift;
+        rest &= one - 1;
+        is_down = rest < near + at_bound;
+        is_up = rest + near + at_bound > one;
+        /* Where both are as near, the even one is taken. */
+        digit += is_up && (!is_down || 2 * rest > one || (2 * rest == one && digit % 2));
+        *at++ = (uint8_t)('0' + digit);
+    } while (!is_down && !is_up);
+    return (uint32_t)(at - into);
+}
+
 /* Writes a finite number, 32 bytes at most; returns how many. */
 static uint32_t write_float64(uint8_t *into, double value) {
     uint8_t *at = into;
@@ -114,10 +147,12 @@ static uint32_t write_float64(uint8_t *into, double value) {
         *at++ = '-';
         value = -value;
     }
-    /* Most numbers are decimals of a few digits. One whose digits, up to 15 of them, divided by a power of ten give it
+    uint32_t usual = write_usual(at, value);
+    if (usual) return (uint32_t)(at - into) + usual;
+    /* Most of the others are zero, or decimals of a few digits. One whose digits, up to 15 of them, divided by a power of ten give it
      * back exactly has no other form that is as short. */
     enum { PLACES = 6, UNIT = 1000000 };
-    if (value < 1e9 && (value >= 1e-4 || value == 0)) {
+    if (value == 0 || (value >= 1e-4 && value < 1)) {
         uint64_t scaled = (uint64_t)(value * UNIT + 0.5);
         if ((double)scaled / UNIT == value) {
             at += write_uint64(at, scaled / UNIT);
@@ -168,28 +203,31 @@ static bool read_int64(ms_bytes text, int64_t *value) {
     return true;
 }
 
-/* Reads a JSON number, known to be one. Up to 15 digits and 22 powers of ten one operation gives the nearest double;
- * the library does the others. */
-static double read_float64(ms_bytes text) {
+/* Reads a JSON number of up to 15 digits without an exponent, which one division gives exactly. False: it is another one,
+ * or none. */
+static bool read_decimal(ms_bytes text, double *value) {
     const uint8_t *at = text.data, *end = at + text.size;
     bool negative = at < end && *at == '-';
-    if (negative) at++;
+    const uint8_t *first = at += negative, *point = end;
     uint64_t digits = 0;
-    int count = 0, exponent = 0;
-    for (; at < end && is_digit(*at); at++) {
-        digits = digits * 10 + (*at - '0');
-        count += digits != 0;
-    }
+    for (; at < end && is_digit(*at); at++) digits = digits * 10 + (*at - '0');
+    bool is_one = at > first && (*first != '0' || at - first == 1);
     if (at < end && *at == '.') {
-        for (at++; at < end && is_digit(*at); at++, exponent--) {
-            digits = digits * 10 + (*at - '0');
-            count += digits != 0;
-        }
+        point = ++at;
+        for (; at < end && is_digit(*at); at++) digits = digits * 10 + (*at - '0');
+        is_one = is_one && at > point;
     }
-    if (at == end && count <= 15 && exponent >= -22) {
-        double value = (double)digits / powers_of_ten[-exponent];
-        return negative ? -value : value;
-    }
+    /* Of so many characters no digit is lost. */
+    if (!is_one || at != end || end - first > 18 || digits > UINT64_C(999999999999999)) return false;
+    *value = (double)digits / powers_of_ten[end - point];
+    if (negative) *value = -*value;
+    return true;
+}
+
+/* Reads a JSON number, known to be one. */
+static double read_float64(ms_bytes text) {
+    double value;
+    if (read_decimal(text, &value)) return value;
     char near[64], *copy = text.size < sizeof(near) ? near : arena_take((size_t)text.size + 1);
     memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
