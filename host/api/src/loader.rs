@@ -33,6 +33,9 @@ pub trait PluginLoader: Send + Sync {
         false
     }
 
+    /// Lets go of what is kept of components that nobody needs any more; of those for which `needed` holds it stays.
+    fn tidy(&self, _needed: &dyn Fn(Digest) -> bool) {}
+
     /// Takes an interpreter that is not installed, for scripts that were registered with it.
     ///
     /// # Errors

@@ -32,6 +32,13 @@ pub async fn serve(
     );
     let reconciled = server.reconcile().await.map_err(io::Error::other);
     if reconciled.is_ok() {
+        // What running pipelines need has been used by now.
+        let tidying = server.clone();
+        tokio::spawn(async move {
+            if let Err(problem) = tidying.tidy().await {
+                tracing::warn!(reason = %problem, "what no plugin needs was not deleted");
+            }
+        });
         stop.await;
     }
     server.shut_down().await;

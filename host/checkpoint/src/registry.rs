@@ -40,6 +40,9 @@ pub struct PluginMeta {
     pub kind: String,
     /// What it declares about itself.
     pub description: serde_json::Value,
+    /// The interpreter that its description names, where it is a script: the digest and the bytes. The registry keeps it
+    /// as long as some plugin names it.
+    pub interpreter: Option<(Digest, Bytes)>,
 }
 
 /// A pipeline's text and what the registry must know of it.
@@ -175,11 +178,15 @@ impl Registry {
         };
         match decision::put_plugin(&*self.refresh().await?, &offer) {
             Decision::Refuse(refusal) => return Err(refusal.into()),
-            Decision::Append(_) => self.shared.storage.put(&blob_path(offer.digest), bytes.clone()).await?,
+            Decision::Append(_) => {
+                self.shared.storage.put(&blob_path(offer.digest), bytes.clone()).await?;
+                self.keep_interpreter(meta.interpreter.as_ref()).await?;
+            }
             Decision::Unchanged => {}
         }
         let (state, changed) = self.decide(|state| decision::put_plugin(state, &offer)).await?;
-        // Another host may have collected the blob before it could see the entry.
+        // Another host may have collected what the entry needs before it could see the entry.
+        self.keep_interpreter(meta.interpreter.as_ref()).await?;
         if changed && self.shared.storage.size(&blob_path(offer.digest)).await? != Some(offer.size_bytes)
             || !changed && self.blob(offer.digest).await.is_err()
         {
@@ -205,16 +212,14 @@ impl Registry {
         self.blob(digest).await
     }
 
-    /// Keeps an interpreter for the scripts that are registered with it. It stays for good: there are few of them.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn put_interpreter(&self, digest: Digest, bytes: Bytes) -> Result<(), RegistryError> {
-        let object = interpreter_path(digest);
-        if self.shared.storage.size(&object).await? == Some(bytes.len() as u64) {
-            return Ok(());
+    /// Stores an interpreter that is not stored yet.
+    async fn keep_interpreter(&self, interpreter: Option<&(Digest, Bytes)>) -> Result<(), RegistryError> {
+        let Some((digest, bytes)) = interpreter else { return Ok(()) };
+        let object = interpreter_path(*digest);
+        if self.shared.storage.size(&object).await? != Some(bytes.len() as u64) {
+            self.shared.storage.put(&object, bytes.clone()).await?;
         }
-        Ok(self.shared.storage.put(&object, bytes).await?)
+        Ok(())
     }
 
     /// An interpreter that was kept, checked against its digest; `None`: it was not.
@@ -229,12 +234,25 @@ impl Registry {
         }
     }
 
-    /// Removes a plugin. Its bytes stay until [`Self::collect_garbage`].
+    /// Removes a plugin, and the interpreter that no other one names. Its own bytes stay until
+    /// [`Self::collect_garbage`].
     ///
     /// # Errors
     /// [`Refusal::InUse`] and [`Refusal::UnknownOperator`].
     pub async fn remove_plugin(&self, operator: &OperatorRef) -> Result<(), RegistryError> {
-        self.decide(|state| decision::remove_plugin(state, operator)).await.map(drop)
+        let mut interpreter = None;
+        self.decide(|state| {
+            interpreter = state.plugin(operator).and_then(PluginRecord::interpreter);
+            decision::remove_plugin(state, operator)
+        })
+        .await?;
+        if let Some(digest) = interpreter
+            && let Err(error) = self.delete_unused(&interpreter_path(digest)).await
+        {
+            // The plugin is gone all the same; the garbage is collected later.
+            warn!(%digest, %error, "an interpreter that no plugin names was not deleted");
+        }
+        Ok(())
     }
 
     /// Creates or changes a pipeline. With `expected_generation` only if that is the one in force; 0 means
@@ -301,24 +319,38 @@ impl Registry {
         self.decide(|state| decision::remove_pipeline(state, name)).await.map(drop)
     }
 
-    /// Deletes the bytes that no plugin refers to and that were written at least `age` ago, and returns how
-    /// many blobs that were. An hour is a safe age: it only has to outlast one upload.
+    /// Deletes the plugins' bytes and the interpreters that no plugin refers to and that were written at least `age`
+    /// ago, and returns how many objects that were. An hour is a good age: what an upload in progress needs then seldom
+    /// has to be stored twice.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn collect_garbage(&self, age: Duration) -> Result<usize, RegistryError> {
-        let listed = self.shared.storage.list_after("plugins", "plugins/").await?;
-        let state = self.refresh().await?;
+        let mut listed = self.shared.storage.list_after("plugins", "plugins/").await?;
+        listed.extend(self.shared.storage.list_after("interpreters", "interpreters/").await?);
         let now_ms = self.shared.clock.now_ms();
         let mut deleted = 0;
-        for blob in listed {
-            let used = state.plugins().any(|plugin| blob_path(plugin.digest) == blob.path);
-            if !used && is_older(blob.modified_ms, now_ms, age) {
-                self.shared.storage.delete(&blob.path).await?;
-                deleted += 1;
-            }
+        for object in listed.iter().filter(|object| is_older(object.modified_ms, now_ms, age)) {
+            deleted += usize::from(self.delete_unused(&object.path).await?);
         }
         Ok(deleted)
+    }
+
+    /// Deletes an object unless a plugin refers to it. True: it was there, and is deleted.
+    ///
+    /// Whoever registers a plugin meanwhile wins: either the entry is found here after the deletion, and the object put
+    /// back, or the object is found missing there after the entry, and stored again.
+    async fn delete_unused(&self, object: &str) -> Result<bool, RegistryError> {
+        if is_used(&*self.refresh().await?, object) {
+            return Ok(false);
+        }
+        let Some(bytes) = self.shared.storage.get(object).await? else { return Ok(false) };
+        self.shared.storage.delete(object).await?;
+        if is_used(&*self.refresh().await?, object) {
+            self.shared.storage.put(object, bytes).await?;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     async fn blob(&self, digest: Digest) -> Result<Bytes, RegistryError> {
@@ -408,6 +440,14 @@ fn blob_path(digest: Digest) -> String {
 fn interpreter_path(digest: Digest) -> String {
     let text = digest.to_string();
     format!("interpreters/{}.wasm", text.strip_prefix("sha256:").unwrap_or(&text))
+}
+
+/// Whether a plugin needs an object: as its own bytes, or as its interpreter.
+fn is_used(state: &RegistryState, object: &str) -> bool {
+    state.plugins().any(|plugin| {
+        blob_path(plugin.digest) == object
+            || plugin.interpreter().is_some_and(|interpreter| interpreter_path(interpreter) == object)
+    })
 }
 
 /// The bytes of an object, if they have the digest that they are to have.

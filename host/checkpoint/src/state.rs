@@ -24,6 +24,13 @@ pub struct PluginRecord {
     pub description: serde_json::Value,
 }
 
+impl PluginRecord {
+    /// The interpreter that runs it, where it is a script: `source.interpreter` of its description.
+    pub fn interpreter(&self) -> Option<Digest> {
+        self.description.pointer("/source/interpreter")?.as_str()?.parse().ok()
+    }
+}
+
 /// An applied pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PipelineRecord {

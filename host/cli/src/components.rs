@@ -91,6 +91,16 @@ impl PluginLoader for WasmLoader {
     fn add_interpreter(&self, bytes: &[u8]) -> Result<(), Refusal> {
         self.engine.add_interpreter(bytes).map(drop).map_err(reasons)
     }
+
+    fn tidy(&self, needed: &dyn Fn(Digest) -> bool) {
+        match self.engine.prune_code(needed) {
+            Ok(pruned) if pruned.files > 0 => {
+                tracing::info!(files = pruned.files, bytes = pruned.bytes, "deleted compiled code that nobody needs");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "compiled code that nobody needs was not deleted"),
+        }
+    }
 }
 
 /// A component and what its instances may use.

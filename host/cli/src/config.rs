@@ -70,6 +70,8 @@ struct SnapshotSection {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "names with settings")]
 struct GuestSection {
     component: Option<String>,
+    code_cache: Option<String>,
+    code_cache_age: Option<String>,
     interpreters: Option<PathBuf>,
     memory: Option<String>,
     batch_deadline: Option<String>,
@@ -110,6 +112,9 @@ pub(crate) struct HostConfig {
     pub(crate) block_cache_bytes: usize,
     pub(crate) write_buffer_bytes: usize,
     pub(crate) component_bytes: usize,
+    /// Bounds of compiled code that is kept for what is not registered.
+    pub(crate) code_cache_bytes: usize,
+    pub(crate) code_cache_age: Duration,
     /// Where interpreters are looked for first.
     pub(crate) interpreters: Option<PathBuf>,
     pub(crate) guests: millstream_wasm::Limits,
@@ -133,6 +138,10 @@ impl HostConfig {
         read.duration(&mut guests.setup_deadline, "guests.setup-deadline", file.guests.setup_deadline)?;
         guests.output_records = file.guests.output_records.unwrap_or(guests.output_records);
         guests.log_lines_per_second = file.guests.log_lines_per_second.unwrap_or(guests.log_lines_per_second);
+        let engine = millstream_wasm::EngineConfig::default();
+        let (mut code_cache_bytes, mut code_cache_age) = (engine.cache_bytes as usize, engine.cache_age);
+        read.size(&mut code_cache_bytes, "guests.code-cache", file.guests.code_cache)?;
+        read.duration(&mut code_cache_age, "guests.code-cache-age", file.guests.code_cache_age)?;
         let mut api = millstream_api::Limits::default();
         read.size(&mut api.body_bytes, "api.body", file.api.body)?;
         read.duration(&mut api.stuck_after, "api.stuck-after", file.api.stuck_after)?;
@@ -152,6 +161,8 @@ impl HostConfig {
             block_cache_bytes,
             write_buffer_bytes,
             component_bytes: api.component_bytes,
+            code_cache_bytes,
+            code_cache_age,
             interpreters: file.guests.interpreters,
             guests,
             api,

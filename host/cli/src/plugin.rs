@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
-use millstream_api::describe_plugin;
+use millstream_api::{PluginLoader, describe_plugin};
 use millstream_script::Script;
 use millstream_types::OperatorRef;
 use millstream_wasm::{EngineConfig, Limits, WasmHost};
@@ -125,7 +125,9 @@ fn path_of(operator: &OperatorRef) -> String {
 /// An engine for looking at single components, with compiled code in the user's cache.
 pub(crate) fn loader() -> Result<WasmLoader> {
     let engine = EngineConfig { cache_dir: interpreters::code_cache(), ..EngineConfig::default() };
-    Ok(WasmLoader::new(WasmHost::new(engine)?, Limits::default(), Interpreters::of_process(None)))
+    let loader = WasmLoader::new(WasmHost::new(engine)?, Limits::default(), Interpreters::of_process(None));
+    loader.tidy(&|_| false);
+    Ok(loader)
 }
 
 fn build(directory: &Path, to: Option<&Path>, output: Output) -> Result<()> {
@@ -152,7 +154,14 @@ fn build(directory: &Path, to: Option<&Path>, output: Output) -> Result<()> {
         ("world", plugin.world().to_owned()),
     ];
     facts.extend(described(&description));
-    facts.extend(imports.into_iter().map(|import| ("imports", import)));
+    match plugin.script() {
+        // What its interpreter imports says nothing about the program.
+        Some(script) => {
+            facts.extend(script.files().iter().map(|file| ("files", file.path.clone())));
+            facts.extend(script.interpreter().map(|digest| ("runs in", format!("{} {digest}", script.language()))));
+        }
+        None => facts.extend(imports.into_iter().map(|import| ("imports", import))),
+    }
     let mut last = "";
     for (name, fact) in facts {
         output::line(format_args!("{:<9}  {fact}", if name == last { "" } else { name }))?;

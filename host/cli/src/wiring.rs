@@ -97,6 +97,8 @@ pub(crate) fn open(config: &HostConfig) -> Result<Parts> {
 pub(crate) fn loader(config: &HostConfig, cached: bool) -> Result<WasmLoader> {
     let engine = EngineConfig {
         cache_dir: if cached { Some(config.data_dir.join("compiled")) } else { interpreters::code_cache() },
+        cache_bytes: config.code_cache_bytes as u64,
+        cache_age: config.code_cache_age,
         max_component_bytes: config.component_bytes,
         ..EngineConfig::default()
     };
@@ -158,5 +160,6 @@ pub(crate) fn operators(
             anyhow::Ok(())
         })?;
     }
+    loader.tidy(&|_| false);
     Ok(operators)
 }

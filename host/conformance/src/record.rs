@@ -18,7 +18,7 @@ const MOST_RECORDS: u64 = 1_000_000;
 pub(crate) struct CaseRecord {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
     pub at_ms: i64,
 }
 
@@ -30,7 +30,7 @@ struct Written {
     key: Option<Bytes>,
     value: Option<Bytes>,
     #[serde(default)]
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Option<Bytes>)>,
     #[serde(default)]
     at: i64,
 }
@@ -50,8 +50,8 @@ struct Template {
 /// A list of records as a case writes it.
 ///
 /// - `text`, `7`: the value of a record of the key `k`, at time 0, without headers;
-/// - `{ key: a, value: b, headers: [[name, text]], at: 5 }`: all of a record; `value: null` is a tombstone, and what
-///   is left out the record does not have;
+/// - `{ key: a, value: b, headers: [[name, text]], at: 5 }`: all of a record; `value: null` is a tombstone, the value of
+///   a header may be null, too, and what is left out the record does not have;
 /// - `{ count: 10000, key: "k{i%100}", value: "{i/100+1}" }`: so many, in which `{i}` is the number from 0, `{i%N}`
 ///   the remainder and `{i/N}` the quotient of it, each perhaps with something added.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +100,7 @@ pub(crate) fn append(written: Value, records: &mut Vec<CaseRecord>) -> Result<()
         return Ok(());
     }
     let Written { key, value, headers, at } = serde_json::from_value(written).map_err(|error| error.to_string())?;
+    let headers = headers.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
     records.push(CaseRecord { key: key.map(|key| key.0), value: value.map(|value| value.0), headers, at_ms: at });
     Ok(())
 }
@@ -167,7 +168,8 @@ impl fmt::Display for CaseRecord {
             None => f.write_str("(tombstone)")?,
         }
         if !self.headers.is_empty() {
-            write!(f, " headers {:?}", self.headers)?;
+            let headers = self.headers.iter().map(|(name, value)| (name, value.as_deref().map(shown)));
+            write!(f, " headers {:?}", headers.collect::<Vec<_>>())?;
         }
         write!(f, " at {}", self.at_ms)
     }

@@ -209,9 +209,10 @@ impl Run<'_> {
         let dead = read.map_err(|error| CaseFailure::new(error.to_string(), Vec::new()))?;
         let split = dead.into_iter().map(|record| {
             let mut record = CaseRecord::found(record);
-            let reason = record.headers.iter().find(|(name, _)| name == REASON).map(|(_, value)| value.clone());
+            let reason = record.headers.iter().find(|(name, _)| name == REASON).and_then(|(_, value)| value.as_deref());
+            let reason = String::from_utf8_lossy(reason.unwrap_or_default()).into_owned();
             record.headers.retain(|(name, _)| !name.starts_with(ADDED));
-            (record, reason.unwrap_or_default())
+            (record, reason)
         });
         Ok(split.collect())
     }

@@ -206,6 +206,6 @@ fn pushed(record: &CaseRecord, partition: Option<u32>) -> Record {
         key: record.key.clone(),
         value: record.value.to_bytes(),
         timestamp_ms: record.timestamp_ms,
-        headers: record.headers.clone(),
+        headers: record.headers.iter().map(|(name, text)| (name.clone(), Some(text.clone().into_bytes()))).collect(),
     }
 }

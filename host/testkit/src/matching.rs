@@ -8,7 +8,9 @@ use crate::{Record, record::shown};
 
 /// Whether a record is as expected; of what is not given anything will do.
 pub(crate) fn matches(expected: &ExpectedRecord, found: &Record) -> bool {
-    let has_header = |header: &(String, String)| found.headers.contains(header);
+    let has_header = |(name, text): &(String, String)| {
+        found.headers.iter().any(|(found, value)| found == name && value.as_deref() == Some(text.as_bytes()))
+    };
     expected.partition.is_none_or(|partition| found.partition == Some(partition))
         && expected.key.as_ref().is_none_or(|key| *key == found.key)
         && expected.value.as_ref().is_none_or(|value| is_value(value, found.value.as_deref()))

@@ -198,7 +198,7 @@ impl TestPipeline {
                 return Err(TestError::Partition { source_name: source.into(), partition, partitions });
             }
             let batch = batches.entry(record.partition).or_default();
-            let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes())));
+            let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref()));
             let timestamp_ms = record.timestamp_ms.unwrap_or_else(|| self.clock.now_ms());
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             batch.push_with_headers(RecordRef { key, value, timestamp_ms }, headers);

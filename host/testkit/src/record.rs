@@ -16,8 +16,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// Its event time, milliseconds since 1970; `None`: what the clock says when it is pushed.
     pub timestamp_ms: Option<i64>,
-    /// Its headers.
-    pub headers: Vec<(String, String)>,
+    /// Its headers, whose values may be anything or none.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Record {
@@ -47,13 +47,13 @@ impl Record {
     pub(crate) fn of(batch: &RecordBatch, index: usize, partition: u32) -> Self {
         let record = batch.record(index);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let headers = batch.headers.get(index);
+        let headers = batch.headers.get(index).map(|(name, value)| (text(name), value.map(<[u8]>::to_vec)));
         Self {
             partition: Some(partition),
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
             timestamp_ms: Some(record.timestamp_ms),
-            headers: headers.map(|(name, value)| (text(name), text(value.unwrap_or_default()))).collect(),
+            headers: headers.collect(),
         }
     }
 }
@@ -75,8 +75,8 @@ impl fmt::Display for Record {
         members.insert(name.into(), value);
         members.extend(self.timestamp_ms.map(|at| ("timestamp".into(), at.into())));
         if !self.headers.is_empty() {
-            let headers: Map<_, _> = self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-            members.insert("headers".into(), headers.into());
+            let headers = self.headers.iter().map(|(name, value)| (name.clone(), json!(value.as_deref().map(shown))));
+            members.insert("headers".into(), Value::Object(headers.collect()));
         }
         Value::Object(members).fmt(f)
     }

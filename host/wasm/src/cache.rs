@@ -2,17 +2,23 @@
 //!
 //! One file a component: `<directory>/<engine>/<component digest>.cwasm`, where `engine` is a hash of the
 //! wasmtime version, its settings and the machine. Layout: magic, SHA-256 over (engine, digest, code), code. A
-//! file that is cut, damaged or misplaced is compiled anew and replaced.
+//! file that is cut, damaged or misplaced is compiled anew and replaced. The time of a file's last access says when its
+//! code was last used; it is set here, since file systems often do not keep it.
+
+mod prune;
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File, FileTimes, OpenOptions},
     hash::{Hash, Hasher},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
 };
+
+pub use prune::Pruned;
 
 use millstream_types::Digest;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +27,7 @@ use wasmtime::{Engine, component::Component};
 use crate::{WasmError, precompiled::VerifiedCode};
 
 const MAGIC: &[u8; 8] = b"MSCWASM1";
+const EXTENSION: &str = "cwasm";
 
 /// A directory of compiled components for one engine configuration.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ impl CodeCache {
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
-        self.directory.join(hex(&digest.0)).with_extension("cwasm")
+        self.directory.join(hex(&digest.0)).with_extension(EXTENSION)
     }
 
     fn checksum(&self, digest: Digest, code: &[u8]) -> [u8; 32] {
@@ -77,7 +84,7 @@ impl CodeCache {
     /// The component as compiled before; `None` where it was not, or where the file cannot be trusted.
     pub(crate) fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let path = self.path(digest);
-        let file = match fs::read(&path) {
+        let file = match read_and_touch(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -134,4 +141,15 @@ impl CodeCache {
         }
         renamed
     }
+}
+
+/// Reads a file and notes that it was used.
+fn read_and_touch(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if let Err(error) = file.set_times(FileTimes::new().set_accessed(SystemTime::now())) {
+        tracing::debug!(path = %path.display(), %error, "the use of compiled code is not noted");
+    }
+    Ok(bytes)
 }

@@ -9,6 +9,10 @@ pub struct EngineConfig {
     ///
     /// Code in it is run, so it must be writable by the host's user alone. The host creates it so.
     pub cache_dir: Option<PathBuf>,
+    /// How much compiled code [`crate::WasmHost::prune_code`] leaves, bytes, beside that which it is to leave.
+    pub cache_bytes: u64,
+    /// How long compiled code that nobody uses is left.
+    pub cache_age: Duration,
     /// The largest component that [`crate::WasmHost::load`] takes, bytes. Bounds the work of compiling it.
     pub max_component_bytes: usize,
     /// How often running guests are checked against their deadlines, and so how late one may be stopped.
@@ -23,6 +27,8 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            cache_bytes: 2 << 30,
+            cache_age: Duration::from_secs(30 * 24 * 60 * 60),
             max_component_bytes: 64 << 20,
             engine_epoch_interval: Duration::from_millis(10),
             stack_bytes: 512 << 10,

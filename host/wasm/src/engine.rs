@@ -1,6 +1,6 @@
 //! The host: one engine, one linker, one ticker for everything that is loaded.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use millstream_script::Script;
 use millstream_types::Digest;
@@ -11,7 +11,7 @@ use wasmtime::{
 };
 
 use crate::{
-    EngineConfig, Plugin, Refusal, Refused, WasmError, cache::CodeCache, generated::Contract, guest::GuestData,
+    EngineConfig, Plugin, Pruned, Refusal, Refused, WasmError, cache::CodeCache, generated::Contract, guest::GuestData,
     interpreter::Interpreters, ticker::Ticker, validate, wasi,
 };
 
@@ -102,6 +102,16 @@ impl WasmHost {
     /// Whether the interpreter of this digest was added.
     pub fn has_interpreter(&self, digest: Digest) -> bool {
         self.0.interpreters.get(digest).is_some()
+    }
+
+    /// Deletes compiled code of the cache that nobody needs any more: all but that of the components for which `needed`
+    /// holds, and what was used lately, within the bounds of the configuration.
+    ///
+    /// # Errors
+    /// When files cannot be listed or deleted.
+    pub fn prune_code(&self, needed: &dyn Fn(Digest) -> bool) -> io::Result<Pruned> {
+        let EngineConfig { cache_bytes, cache_age, .. } = self.0.config;
+        self.0.cache.as_ref().map_or(Ok(Pruned::default()), |cache| cache.prune(needed, cache_bytes, cache_age))
     }
 
     fn load_script(&self, bytes: &[u8]) -> Result<Plugin, Refused> {

@@ -41,6 +41,7 @@ mod wasi;
 mod window;
 mod world;
 
+pub use cache::Pruned;
 pub use config::{EngineConfig, Limits};
 pub use engine::WasmHost;
 pub use error::{Refusal, Refused, WasmError};

@@ -89,6 +89,39 @@ fn a_program_keeps_its_interpreter_when_another_is_installed() -> Result<()> {
 }
 
 #[test]
+fn an_interpreter_goes_with_the_last_program_that_it_runs() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let text = b"world operator\nput one:\nvalue";
+    let interpreters = || -> Result<Vec<String>> {
+        let kept = fs::read_dir(data.path().join("data/registry/interpreters"))?;
+        kept.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let name = |plugin: &Value| {
+        let digest = plugin["description"]["source"]["interpreter"].as_str().unwrap_or_default();
+        format!("{}.wasm", digest.trim_start_matches("sha256:"))
+    };
+    let first = server(data.path(), b"")?;
+    let old = first.put("/api/v1/plugins/mark/1.0.0", PYTHON, text)?.success()?.json();
+    first.put("/api/v1/plugins/again/1.0.0", PYTHON, text)?.success()?;
+    let digest = old["digest"].as_str().unwrap_or_default().trim_start_matches("sha256:").to_owned();
+    let packed = fs::read(data.path().join(format!("data/registry/plugins/{digest}.wasm")))?;
+    first.stop()?;
+
+    let second = server(data.path(), &CUSTOM_SECTION)?;
+    let newer = second.put("/api/v1/plugins/mark/1.1.0", PYTHON, text)?.success()?.json();
+    ensure!(interpreters()?.len() == 2, "{:?}", interpreters()?);
+    second.delete("/api/v1/plugins/mark/1.0.0")?.success()?;
+    ensure!(interpreters()?.contains(&name(&old)), "the other program names it");
+    second.delete("/api/v1/plugins/again/1.0.0")?.success()?;
+    ensure!(interpreters()? == [name(&newer)], "{:?}", interpreters()?);
+    // What names an interpreter that is nowhere would not run after a restart.
+    let refused = second.put("/api/v1/plugins/mark/1.0.0", "application/x-tar", &packed)?;
+    let refused = problem(refused, 422, "plugin-refused")?;
+    ensure!(refused.text.contains("is neither installed nor in the registry"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
 fn an_archive_of_several_files_is_a_program() -> Result<()> {
     let data = tempfile::tempdir()?;
     let server = server(data.path(), b"")?;

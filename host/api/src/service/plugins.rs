@@ -1,19 +1,26 @@
 //! Registered plugins, compiled when they are first needed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use millstream_checkpoint::{PluginMeta, PluginRecord, PutOutcome, Refusal, Registry, RegistryError, digest_of};
 use millstream_operator::{OperatorDescription, OperatorFactory, Parts};
 use millstream_pipeline::OperatorCatalog;
 use millstream_runtime::OperatorResolver;
-use millstream_script::Script;
+use millstream_script::{Language, Script};
 use millstream_types::{Digest, OperatorRef};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use super::{Server, blocking};
-use crate::{LoadedPlugin, PluginLoader, PluginView, Problem, ProblemItem, ProblemKind, describe_plugin};
+use crate::{Interpreter, LoadedPlugin, PluginLoader, PluginView, Problem, ProblemItem, ProblemKind, describe_plugin};
+
+/// How old what nobody needs must be to be deleted from the registry; see [`Registry::collect_garbage`].
+const GARBAGE_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// What is registered.
 #[derive(Debug)]
@@ -62,32 +69,57 @@ impl Plugins {
         blocking("compiling an interpreter", move || loader.add_interpreter(&bytes)).await?.map_err(refused)
     }
 
-    /// The bytes to register: of a script that names no interpreter with the one that runs it, which is that of the
-    /// same script if it is `registered`, and otherwise the one that is installed. The registry keeps it with it, so that
-    /// the script runs as it did when another is installed.
-    async fn complete(&self, upload: Upload, registered: Option<&PluginRecord>) -> Result<Bytes, Problem> {
+    /// The bytes to register, and the interpreter of a script. Of one that names none it is that of the same script if
+    /// it is `registered`, and otherwise the one that is installed. The registry keeps it, so that the script runs as it
+    /// did when another is installed.
+    async fn complete(
+        &self,
+        upload: Upload,
+        registered: Option<&PluginRecord>,
+    ) -> Result<(Bytes, Option<Interpreter>), Problem> {
         let script = match upload {
-            Upload::Bytes(bytes) if !Script::is_packed(&bytes) => return Ok(bytes),
+            Upload::Bytes(bytes) if !Script::is_packed(&bytes) => return Ok((bytes, None)),
             Upload::Bytes(bytes) => unpacked(&bytes)?,
             Upload::Script(script) => script,
         };
-        if script.interpreter().is_some() {
-            return packed(&script);
-        }
-        if let Some(record) = registered
+        let mut named = script.interpreter();
+        if named.is_none()
+            && let Some(record) = registered
+            && let Some(interpreter) = record.interpreter()
             && let Ok(bytes) = self.registry.plugin_bytes(&record.operator).await
-            && let Some(interpreter) = Script::unpack(&bytes).ok().and_then(|known| known.interpreter())
+            && packed(&script.clone().run_by(interpreter))? == bytes
         {
-            let same = packed(&script.clone().run_by(interpreter))?;
-            if same == bytes {
-                return Ok(same);
-            }
+            named = Some(interpreter);
         }
-        let (loader, language) = (self.loader.clone(), script.language());
-        let interpreter =
-            blocking("reading an interpreter", move || loader.installed(language)).await?.map_err(refused)?;
-        self.registry.put_interpreter(interpreter.digest, interpreter.bytes).await?;
-        packed(&script.run_by(interpreter.digest))
+        let interpreter = self.interpreter(script.language(), named).await?;
+        let script = script.run_by(interpreter.digest);
+        Ok((packed(&script)?, Some(interpreter)))
+    }
+
+    /// The interpreter of a language with this digest, or the one that is installed.
+    async fn interpreter(&self, language: Language, named: Option<Digest>) -> Result<Interpreter, Problem> {
+        let loader = self.loader.clone();
+        let installed = blocking("reading an interpreter", move || loader.installed(language)).await?;
+        let Some(digest) = named else { return installed.map_err(refused) };
+        match installed {
+            Ok(installed) if installed.digest == digest => Ok(installed),
+            _ => match self.registry.interpreter(digest).await? {
+                Some(bytes) => Ok(Interpreter { digest, bytes }),
+                None => {
+                    let reason = format!("its interpreter {digest} is neither installed nor in the registry");
+                    Err(refused(crate::Refusal(vec![reason])))
+                }
+            },
+        }
+    }
+
+    /// Lets go of compiled code that no registered plugin needs.
+    async fn tidy(&self) -> Result<(), Problem> {
+        let state = self.registry.snapshot();
+        let needed: BTreeSet<Digest> =
+            state.plugins().flat_map(|record| [Some(record.digest), record.interpreter()]).flatten().collect();
+        let loader = self.loader.clone();
+        blocking("tidying compiled code", move || loader.tidy(&|digest| needed.contains(&digest))).await
     }
 
     /// The compiled plugin of that name and version.
@@ -149,7 +181,7 @@ impl Server {
     /// every reason.
     pub async fn put_plugin(&self, operator: &OperatorRef, upload: Upload) -> Result<(PluginView, bool), Problem> {
         let state = self.registry.refresh().await?;
-        let bytes = self.plugins.complete(upload, state.plugin(operator)).await?;
+        let (bytes, interpreter) = self.plugins.complete(upload, state.plugin(operator)).await?;
         if let Some(registered) = state.plugin(operator) {
             let hashed = bytes.clone();
             let offered = blocking("hashing a component", move || digest_of(&hashed)).await?;
@@ -159,7 +191,11 @@ impl Server {
             }
         }
         let plugin = self.plugins.compile(bytes.clone()).await?;
-        let meta = PluginMeta { kind: plugin.world().into(), description: describe_plugin(&*plugin) };
+        let meta = PluginMeta {
+            kind: plugin.world().into(),
+            description: describe_plugin(&*plugin),
+            interpreter: interpreter.map(|interpreter| (interpreter.digest, interpreter.bytes)),
+        };
         let (record, created) = match self.registry.put_plugin(operator, bytes, meta).await? {
             PutOutcome::Created(record) => (record, true),
             PutOutcome::AlreadyThere(record) => (record, false),
@@ -167,8 +203,22 @@ impl Server {
         self.plugins.loaded.write().insert(operator.clone(), plugin);
         if created {
             tracing::info!(%operator, digest = %record.digest, size_bytes = record.size_bytes, "registered plugin");
+            self.plugins.tidy().await?;
         }
         Ok((PluginView::new(&record, self.registry.snapshot().pipelines()), created))
+    }
+
+    /// Deletes what no registered plugin needs: bytes of plugins and interpreters in the registry, compiled code here.
+    /// To be called at the start of a server; it goes on by itself.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn tidy(&self) -> Result<(), Problem> {
+        let deleted = self.registry.collect_garbage(GARBAGE_AGE).await?;
+        if deleted > 0 {
+            tracing::info!(deleted, "deleted what no plugin needs from the registry");
+        }
+        self.plugins.tidy().await
     }
 
     /// All plugins, by name and version.

@@ -9,11 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
 };
+use tokio::sync::Notify;
 
 /// Writes to paths that contain a text go wrong, a given number of times.
 #[derive(Debug)]
@@ -26,17 +27,39 @@ pub(super) struct FaultyStore {
     pub fail_after: AtomicUsize,
     /// Writes that happen and say that the object exists, as after a retry by the store's client.
     pub exists_after: AtomicUsize,
+    /// Holds deletions back.
+    pub deletions: Option<Arc<Gate>>,
+}
+
+/// A place where calls wait until the test lets them go on.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// A call has come.
+    pub reached: Notify,
+    /// It may go on.
+    pub open: Notify,
 }
 
 impl FaultyStore {
     pub fn new(path_contains: &'static str) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::of(path_contains))
+    }
+
+    /// A store whose deletions of such paths wait at a gate.
+    pub fn with_gate(path_contains: &'static str) -> (Arc<Self>, Arc<Gate>) {
+        let gate = Arc::new(Gate::default());
+        (Arc::new(Self { deletions: Some(Arc::clone(&gate)), ..Self::of(path_contains) }), gate)
+    }
+
+    fn of(path_contains: &'static str) -> Self {
+        Self {
             inner: InMemory::new(),
             path_contains,
             fail_before: AtomicUsize::new(0),
             fail_after: AtomicUsize::new(0),
             exists_after: AtomicUsize::new(0),
-        })
+            deletions: None,
+        }
     }
 }
 
@@ -82,7 +105,18 @@ impl ObjectStore for FaultyStore {
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        let (gate, held) = (self.deletions.clone(), self.path_contains);
+        let paths = paths.then(move |path| {
+            let gate = gate.clone().filter(|_| path.as_ref().is_ok_and(|path| path.as_ref().contains(held)));
+            async move {
+                if let Some(gate) = gate {
+                    gate.reached.notify_one();
+                    gate.open.notified().await;
+                }
+                path
+            }
+        });
+        self.inner.delete_stream(paths.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -2,6 +2,7 @@
 
 mod fault;
 mod formats;
+mod interpreters;
 mod lifecycle;
 mod recovery;
 
@@ -22,7 +23,11 @@ pub(super) fn pipeline(text: &str) -> PipelineName {
 }
 
 pub(super) fn meta() -> PluginMeta {
-    PluginMeta { kind: "operator".into(), description: serde_json::json!({"outputs": ["main"]}) }
+    PluginMeta {
+        kind: "operator".into(),
+        description: serde_json::json!({"outputs": ["main"]}),
+        interpreter: None,
+    }
 }
 
 pub(super) fn spec(text: &str, operators: &[(&str, &str)]) -> SpecDocument {
