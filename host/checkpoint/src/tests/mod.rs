@@ -23,11 +23,7 @@ pub(super) fn pipeline(text: &str) -> PipelineName {
 }
 
 pub(super) fn meta() -> PluginMeta {
-    PluginMeta {
-        kind: "operator".into(),
-        description: serde_json::json!({"outputs": ["main"]}),
-        interpreter: None,
-    }
+    PluginMeta { kind: "operator".into(), description: serde_json::json!({"outputs": ["main"]}), interpreter: None }
 }
 
 pub(super) fn spec(text: &str, operators: &[(&str, &str)]) -> SpecDocument {

@@ -149,8 +149,8 @@ impl Compiler {
         let mut command = match self {
             Self::Zig { python, .. } => {
                 let mut command = Command::new(python);
-                // No SIMD: a host may be without. No bulk memory: its instructions are calls into the host's runtime,
-                // which cost more than the few bytes that are mostly copied.
+                // No SIMD, and no bulk memory: operators are for any host, and neither made the SDK faster where it was
+                // tried. Most copies are of a few bytes, which the SDK makes itself.
                 command.args(["-m", "ziglang", "cc", "-target", "wasm32-wasi"]);
                 command.arg("-mcpu=mvp+sign_ext+nontrapping_fptoint+mutable_globals");
                 command
