@@ -182,7 +182,7 @@ pub trait LogSession: Send {
     /// When the log cannot be reached; the session is then dead.
     fn abort(&mut self) -> Result<(), LogError>;
 
-    /// Reads a changelog from position `from` (`None`: its beginning) up to its end as it stands now,
+    /// Reads a changelog from position `from` (`None`: its beginning) up to its end as it stands now and no further,
     /// waiting out a transaction that an earlier owner left open, and hands every delta to `apply` with the
     /// position after it and that end, which tells how far the restore is: `apply(delta, position, end)`.
     /// Returns the position after the last delta.
