@@ -60,6 +60,30 @@ export function timeAt(words, row) {
   return (words[2 * row] >>> 0) + words[2 * row + 1] * 4294967296;
 }
 
+/** Integers of 64 bits as numbers, without a `bigint` for each; `undefined` where one is beyond 2^53. */
+export function wholeNumbers(bytes) {
+  const words = i32s(bytes);
+  const numbers = new Float64Array(words.length >> 1);
+  for (let row = 0; row < numbers.length; row++) {
+    const number = (words[2 * row] >>> 0) + words[2 * row + 1] * 4294967296;
+    if (number > 9007199254740991 || number < -9007199254740991) return undefined;
+    numbers[row] = number;
+  }
+  return numbers;
+}
+
+/** Whole numbers within 2^53 as bytes of integers of 64 bits. */
+export function wholeBytes(numbers) {
+  const words = new Int32Array(2 * numbers.length);
+  for (let row = 0; row < numbers.length; row++) {
+    const number = numbers[row];
+    // An array of 32-bit integers keeps the lower half of what it is given.
+    words[2 * row] = number;
+    words[2 * row + 1] = (number - (number >>> 0)) / 4294967296;
+  }
+  return bytesIn(words);
+}
+
 /** A bit of a bitmap; an empty one has all bits set. */
 export function isValid(validity, row) {
   return validity.length === 0 || ((validity[row >> 3] >> (row & 7)) & 1) === 1;
@@ -110,6 +134,18 @@ export function textsIn(column) {
   const { buffer, byteOffset } = data;
   const texts = new Array(length);
   let start = length > 0 ? offsets[0] : 0;
+  if (validity.length === 0 && length > 1) {
+    const all = decode(data);
+    // All ASCII: bytes are characters.
+    if (all.length === data.length) {
+      for (let row = 0; row < length; row++) {
+        const end = offsets[row + 1];
+        texts[row] = all.substring(start, end);
+        start = end;
+      }
+      return texts;
+    }
+  }
   for (let row = 0; row < length; row++) {
     const end = offsets[row + 1];
     if (validity.length === 0 || isValid(validity, row)) {

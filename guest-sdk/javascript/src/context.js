@@ -8,29 +8,25 @@ export class Context {
   #metrics;
   #setsTimers;
 
-  constructor({ config, states, metrics, names, setsTimers }) {
+  /** `pushes`: what appends to each output, by their `names`. */
+  constructor({ config, states, metrics, names, pushes, setsTimers }) {
     /** What `configure` made of the step's configuration. */
     this.config = config;
     /** The states of the record's key. */
     this.state = states.handles;
     this.#metrics = metrics;
     this.#setsTimers = setsTimers;
-    this._indices = new Map(names.map((name, index) => [name, index]));
+    const outputs = new Map(names.map((name, index) => [name, pushes[index]]));
+    /** Emits a record to the main output. */
+    this.emit = pushes[0];
+    /** Emits a record to a named output. */
+    this.emitTo = (name, value, options) => {
+      const push = outputs.get(name);
+      if (push === undefined) throw new Failure(`output \`${name}\` is not declared`);
+      push(value, options);
+    };
     this._frame = undefined;
-    this._outputs = undefined;
     this._timers = undefined;
-  }
-
-  /** Emits a record to the main output. */
-  emit(value, options) {
-    this._outputs[0].push(this._frame, value, options);
-  }
-
-  /** Emits a record to a named output. */
-  emitTo(name, value, options) {
-    const index = this._indices.get(name);
-    if (index === undefined) throw new Failure(`output \`${name}\` is not declared`);
-    this._outputs[index].push(this._frame, value, options);
   }
 
   /** Sets a timer of the record's key, which fires when the watermark has reached `timeMs`; moves one of that name. */

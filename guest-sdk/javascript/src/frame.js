@@ -3,7 +3,6 @@
 import { Column, NO_COLUMN, columnOf, i32s, u32s } from "./column.js";
 import { Failure } from "./errors.js";
 import { host } from "./host.js";
-import { allJson } from "./json_batch.js";
 import { decode } from "./text.js";
 
 /** The group of a record without a key. */
@@ -30,9 +29,6 @@ export class Frame {
     /** The group of the record in hand. */
     this.group = NO_GROUP;
     this.groups = undefined;
-    /** How many records were read as JSON, and what was read of them ahead: see `allJson`. */
-    this.jsonReads = 0;
-    this.parsed = undefined;
     /** Why the batch cannot stand, even if the operator swallows the error that it is given. */
     this.broken = undefined;
     if (!isGrouped) return;
@@ -49,11 +45,6 @@ export class Frame {
   /** Event times, two 32-bit words each. */
   get times() {
     return (this._times ??= i32s(this.batch.timestamps));
-  }
-
-  /** Reads all values as JSON ahead, if they can be read at once. */
-  readJson() {
-    if (this.count > 1) this.parsed = allJson(this.values);
   }
 
   /** Goes to a record. */

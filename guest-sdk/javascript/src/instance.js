@@ -7,9 +7,10 @@ import { Context } from "./context.js";
 import { descriptionOf, fieldsOf } from "./definition.js";
 import { BatchFailure, Failure, reasonOf } from "./errors.js";
 import { Frame } from "./frame.js";
+import { JsonReader } from "./json_batch.js";
 import { forgetLevels } from "./log.js";
 import { Metrics } from "./metrics.js";
-import { Output } from "./outputs.js";
+import { output } from "./outputs.js";
 import { Record, Timer } from "./record.js";
 import { States } from "./state/index.js";
 import { TimerChanges } from "./timers.js";
@@ -24,8 +25,8 @@ export class Instance {
   #reads;
   #writes;
   #names;
-  /** Whether most records of the batch before were read as JSON. */
-  #readsJson = false;
+  #outputs;
+  #json = new JsonReader();
 
   /** `text` is the configuration as JSON. Throws a `Failure` with the reason where it is refused. */
   constructor(definition, text) {
@@ -34,14 +35,18 @@ export class Instance {
     this.#writes = fieldsOf(definition.writes);
     this.#names = descriptionOf(definition).outputs;
     this.#states = new States(definition.state ?? {});
+    this.#outputs = this.#names.map((_, index) => output(index, this.#writes));
+    const isWhole = definition.columns !== undefined;
     this.#context = new Context({
       config: configured(text, definition),
       states: this.#states,
       metrics: this.#metrics,
       names: this.#names,
+      pushes: this.#outputs.map(({ push }) => (isWhole ? noSingleRecords : push)),
       setsTimers: definition.onTimer !== undefined,
     });
     this.#record = this.#reads.length > 0 ? new (typedRecord(this.#reads))() : new Record();
+    this.#record.json = this.#json.json;
   }
 
   /** What `batch-output` is made of. Throws where the batch fails as a whole. */
@@ -51,7 +56,7 @@ export class Instance {
     return this.#run("process", input, (frame) => {
       if (record._enter === undefined) record._frame = frame;
       else record._enter(frame);
-      if (this.#readsJson) frame.readJson();
+      this.#json.begin(frame);
       return record;
     });
   }
@@ -98,20 +103,27 @@ export class Instance {
   #run(call, input, enter) {
     return this.#within(input, (frame) => {
       const context = this.#context;
-      const outputs = this.#names.map((_, index) => new Output(index, this.#writes));
+      const outputs = this.#outputs;
+      for (const { begin } of outputs) begin(frame);
       const timers = new TimerChanges();
       const failed = new Map();
-      context._outputs = outputs;
       context._timers = timers;
       const definition = this.#definition;
       const item = enter(frame);
       const { count, groups } = frame;
-      const { _fields: names = [], _properties: properties } = item;
+      const { _fields: names = [], _properties: properties = [] } = item;
       const width = names.length;
+      const [name0, name1, name2] = names;
+      const [column0, column1, column2] = properties;
       for (let row = 0; row < count; row++) {
         frame.row = row;
         if (groups !== undefined) frame.group = groups[row];
-        for (let at = 0; at < width; at++) item[names[at]] = properties[at][row];
+        if (width > 0) {
+          item[name0] = column0[row];
+          if (width > 1) item[name1] = column1[row];
+          if (width > 2) item[name2] = column2[row];
+          for (let at = 3; at < width; at++) item[names[at]] = properties[at][row];
+        }
         try {
           const returned = definition[call](item, context);
           if (returned !== undefined) refuseReturned(returned);
@@ -119,16 +131,15 @@ export class Instance {
           if (error instanceof BatchFailure) throw error;
           this.#states.undo();
           timers.undo(row);
-          for (const output of outputs) output.undo(row);
+          for (const { undo } of outputs) undo(row);
           failed.set(row, reasonOf(error));
         }
       }
-      this.#readsJson = 2 * frame.jsonReads >= count;
       if (frame.broken !== undefined) throw frame.broken;
       const changes = this.#states.finish();
       this.#metrics.send();
       return {
-        outputs: outputs.filter((output) => output.rows > 0).map((output) => output.finish(frame)),
+        outputs: outputs.map(({ finish }) => finish()).filter((made) => made !== undefined),
         changes,
         failures: failuresOf(failed),
         timers: timers.finish(),
@@ -140,7 +151,6 @@ export class Instance {
     return this.#within(input, (frame) => {
       const batch = new Batch(frame, { reads: this.#reads, writes: this.#writes, names: this.#names });
       const timers = new TimerChanges();
-      this.#context._outputs = this.#names.map(() => NO_SINGLE_RECORDS);
       this.#context._timers = timers;
       const returned = this.#definition.columns(batch, this.#context);
       if (returned !== undefined) refuseReturned(returned);
@@ -152,12 +162,10 @@ export class Instance {
   }
 }
 
-/** In the place of outputs where there are no single records. */
-const NO_SINGLE_RECORDS = {
-  push() {
-    throw new BatchFailure("`columns` emits by `batch.emit(..)`, for all records at once");
-  },
-};
+/** Emits where there are no single records. */
+function noSingleRecords() {
+  throw new BatchFailure("`columns` emits by `batch.emit(..)`, for all records at once");
+}
 
 function refuseReturned(returned) {
   if (typeof returned?.then === "function") {

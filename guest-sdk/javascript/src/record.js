@@ -3,6 +3,7 @@
 import { timeAt } from "./column.js";
 import { Failure } from "./errors.js";
 import { parseExact } from "./json.js";
+import { readJson, tombstone } from "./json_batch.js";
 import { decode } from "./text.js";
 
 function textOf(bytes, what) {
@@ -57,25 +58,7 @@ export class Record {
 
   /** The value read as JSON. Integers beyond 2^53 are rounded, as by `JSON.parse`. */
   json() {
-    const frame = this._frame;
-    const { parsed } = frame;
-    frame.jsonReads += 1;
-    if (parsed !== undefined) {
-      const at = 2 * frame.row;
-      const found = parsed[at];
-      if (found !== undefined) {
-        // Whoever reads it again gets another, since this one may be changed.
-        parsed[at] = undefined;
-        return found[0];
-      }
-    }
-    const value = frame.values.get(frame.row);
-    if (value === null) throw tombstone();
-    try {
-      return JSON.parse(decode(value));
-    } catch (error) {
-      throw new Failure(`the value is not JSON: ${error.message}`);
-    }
+    return readJson(this._frame);
   }
 
   /** The value read as JSON; integers that a `number` does not hold exactly are `bigint`. */
@@ -108,10 +91,6 @@ export class Record {
     const value = this.header(name);
     return value === undefined || value === null ? value : textOf(value, `the header \`${name}\``);
   }
-}
-
-function tombstone() {
-  return new Failure("this record has no value: it is a tombstone");
 }
 
 /** A timer that fired; a place in the batch, as a record is. */

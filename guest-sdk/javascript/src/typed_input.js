@@ -1,6 +1,6 @@
 /** Typed fields that the host decoded from the records. */
 
-import { Column, f64s, i32s, i64s, isValid, textsIn, timeAt } from "./column.js";
+import { Column, f64s, i64s, isValid, textsIn, wholeNumbers } from "./column.js";
 import { DeclarationError } from "./errors.js";
 import { Record } from "./record.js";
 import { exact } from "./types.js";
@@ -68,7 +68,7 @@ export class TypedColumn {
   properties() {
     const { type, hasNulls } = this;
     if (type.name === "utf8" || (!hasNulls && (type.name === "float64" || type.name === "int64"))) return this.values;
-    if (type.name === "integer" && !hasNulls) return safeIntegers(this.raw.data);
+    if (type.name === "integer" && !hasNulls) return wholeNumbers(this.raw.data);
     return type.kind === "bytes" || type.name === "integer" ? undefined : this.each();
   }
 }
@@ -81,7 +81,7 @@ const VALUES = {
   integer(column) {
     const { length } = column;
     if (!column.hasNulls) {
-      const values = safeIntegers(column.raw.data);
+      const values = wholeNumbers(column.raw.data);
       if (values !== undefined) return values;
     }
     const { wide } = column;
@@ -96,18 +96,6 @@ const VALUES = {
     return values;
   },
 };
-
-/** Integers of 64 bits as numbers, without a `bigint` for each; `undefined` where one is beyond 2^53. */
-function safeIntegers(bytes) {
-  const words = i32s(bytes);
-  const values = new Float64Array(words.length >> 1);
-  for (let row = 0; row < values.length; row++) {
-    const value = timeAt(words, row);
-    if (value > Number.MAX_SAFE_INTEGER || value < -Number.MAX_SAFE_INTEGER) return undefined;
-    values[row] = value;
-  }
-  return values;
-}
 
 /** The typed columns of a batch, in order of declaration. */
 export function typedColumns(fields, batch) {

@@ -1,6 +1,6 @@
 /** Typed fields that an operator writes, row by row. */
 
-import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf, textsColumn } from "./column.js";
+import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf, textsColumn, wholeBytes } from "./column.js";
 import { Failure } from "./errors.js";
 import { formatFloat, stringify } from "./json.js";
 import { nameOf } from "./text.js";
@@ -9,20 +9,26 @@ import { nameOf } from "./text.js";
 export class TypedRows {
   constructor(fields) {
     this.fields = fields;
-    this.values = fields.map(() => []);
     this.names = fields.map(({ name }) => name);
-    /** What `typeof` must say of each field; "integer" for those. Of others nothing that it says. */
-    this.kinds = fields.map(({ type }) => (type.name === "integer" ? "integer" : type.typeof));
+    /** What `typeof` must say of each field, and whether it must be a whole number. Of others nothing that it says. */
+    this.kinds = fields.map(({ type }) => (type.name === "integer" ? "number" : (type.typeof ?? "none")));
+    this.wholes = fields.map(({ type }) => type.name === "integer");
+    this.begin();
+  }
+
+  /** Begins a batch: an empty array of each field, by row. */
+  begin() {
+    this.values = this.fields.map(() => []);
+    return this.values;
   }
 
   /** Sets the fields of a row if all are there and of types that need no closer look; says whether they are. */
   setPlain(row, record) {
-    const { names, kinds, values } = this;
+    const { names, kinds, wholes, values } = this;
     const count = names.length;
     for (let at = 0; at < count; at++) {
       const value = record[names[at]];
-      const kind = kinds[at];
-      if (kind === "integer" ? !Number.isSafeInteger(value) : typeof value !== kind) return false;
+      if (typeof value !== kinds[at] || (wholes[at] && !Number.isSafeInteger(value))) return false;
       values[at][row] = value;
     }
     return true;
@@ -106,13 +112,14 @@ export function typedColumn(name, type, rows) {
     return { name, kind, offsets, data, validity };
   }
   const validity = type.isOptional && rows.includes(null) ? bitmapOf(rows, (value) => value !== null) : EMPTY;
-  return { name, kind, offsets: EMPTY, data: NUMBERS[kind](rows), validity };
+  return { name, kind, offsets: EMPTY, data: NUMBERS[kind](rows, type), validity };
 }
 
 const NUMBERS = {
   // Null becomes 0.
   float64: (rows) => bytesIn(new Float64Array(rows)),
-  int64(rows) {
+  int64(rows, type) {
+    if (type.name === "integer") return wholeBytes(rows);
     const numbers = new BigInt64Array(rows.length);
     for (let row = 0; row < rows.length; row++) if (rows[row] !== null) numbers[row] = BigInt(rows[row]);
     return bytesIn(numbers);

@@ -1,6 +1,6 @@
 /** The types of typed fields, states and configurations. */
 
-import { f64s, i64s } from "./column.js";
+import { bytesIn, f64s, i64s, wholeBytes, wholeNumbers } from "./column.js";
 import { Failure } from "./errors.js";
 import { stringify } from "./json.js";
 import { decode, encode, nameOf } from "./text.js";
@@ -26,8 +26,13 @@ export class Type {
     this.encode = spec.encode;
     this.decode = spec.decode;
     this.schema = spec.schema;
-    /** For types that a column of a state may be read and written as at once: from and to bytes of 8 each. */
+    /**
+     * For types that a column of a state may be read and written as at once, of 8 bytes each: the array that they are
+     * in, and how it is made of bytes (`undefined` where they do not fit) and bytes of it.
+     */
+    this.Values = spec.Values;
     this.viewed = spec.viewed;
+    this.bytesOf = spec.bytesOf;
   }
 
   /** The same type, of a field that may be missing or null. */
@@ -80,7 +85,7 @@ export const int64 = fixed(
   "BigInt64",
   (value) => typeof value === "bigint" && BigInt.asIntN(64, value) === value,
   "a bigint of 64 bits with a sign",
-  { kind: "int64", schema: INTEGER, viewed: i64s },
+  { kind: "int64", schema: INTEGER, Values: BigInt64Array, viewed: i64s, bytesOf: bytesIn },
 );
 
 /** The same, as `number`: for what stays within 2^53. What does not fails the record instead of being rounded. */
@@ -92,6 +97,9 @@ export const integer = new Type({
   encode: (value) => int64.encode(BigInt(value)),
   decode: (stored) => exact(int64.decode(stored)),
   schema: INTEGER,
+  Values: Float64Array,
+  viewed: wholeNumbers,
+  bytesOf: wholeBytes,
 });
 
 /** A `bigint` as the `number` that it is. */
@@ -105,7 +113,9 @@ export function exact(value) {
 export const float64 = fixed("float64", 8, "Float64", isNumber, "a number", {
   kind: "float64",
   schema: { type: "number" },
+  Values: Float64Array,
   viewed: f64s,
+  bytesOf: bytesIn,
 });
 
 /** `true` or `false`; stored as one byte. */

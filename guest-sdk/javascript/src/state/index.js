@@ -2,15 +2,19 @@
 
 import { ListState } from "./list.js";
 import { MapState } from "./map.js";
-import { ValueState } from "./value.js";
+import { valueState } from "./value.js";
 
-const KINDS = { value: ValueState, map: MapState, list: ListState };
+const KINDS = {
+  value: valueState,
+  map: (...declared) => new MapState(...declared),
+  list: (...declared) => new ListState(...declared),
+};
 
 export class States {
   /** `declared`: name and declaration of each. */
   constructor(declared) {
     this.all = Object.entries(declared).map(([name, declaration], index) => {
-      return new KINDS[declaration.kind](name, declaration, index);
+      return KINDS[declaration.kind](name, declaration, index);
     });
     this.prefetched = this.all.filter((state) => state.declaration?.prefetch === true);
     /** What the operator sees. */

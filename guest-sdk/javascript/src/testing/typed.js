@@ -6,6 +6,7 @@ import { parseExact, stringify } from "../json.js";
 import { decode } from "../text.js";
 import { TypedColumn } from "../typed_input.js";
 import { TypedRows, typedColumn } from "../typed_output.js";
+import { int64 } from "../types.js";
 
 const names = (path) => path.slice(1).split("/").map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
 
@@ -38,8 +39,14 @@ export function decoded(definition, batch) {
       failed.push({ record: row, reason: error.message });
     }
   });
-  const columns = fields.map(({ path, type }, index) => typedColumn(path, type, rows.map((values) => values[index])));
+  const columns = fields.map(({ path, type }, index) => typedColumn(path, asRead(type), rows.map((values) => values[index])));
   return { columns, kept, failed };
+}
+
+/** The type of what is read of a field: an `integer` may be beyond what numbers hold. */
+function asRead(type) {
+  if (type.name !== "integer") return type;
+  return type.isOptional ? int64.optional : int64;
 }
 
 function fail(reason) {
