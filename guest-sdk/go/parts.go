@@ -94,14 +94,45 @@ func Numbers[T uint32 | int64 | float64](bytes []byte) []T { return numbers[T](b
 // BytesOf sees numbers as little-endian bytes.
 func BytesOf[T uint32 | int64 | float64](numbers []T) []byte { return bytesOf(numbers) }
 
-// Configured reads a configuration and makes a part of it.
-func Configured[C, P any](config string, create func(C) (P, error)) (part P, err error) {
-	defer Recover(&err)
-	var into C
-	if err := readConfig(config, &into); err != nil {
-		return part, fmt.Errorf("the configuration is refused: %w", err)
+// Part is what the programs of parts have in common: how a P is made of a configuration, and the one that is in force.
+type Part[P any] struct {
+	configure func(config string) (P, error)
+	current   *P
+}
+
+// PartOf is a part that create makes of its configuration, which is read into C strictly by encoding/json, and that runs
+// as a P.
+func PartOf[C, M, P any](create func(config C) (M, error), run func(made M) P) Part[P] {
+	return Part[P]{configure: func(config string) (part P, err error) {
+		defer Recover(&err)
+		var into C
+		if err := readConfig(config, &into); err != nil {
+			return part, fmt.Errorf("the configuration is refused: %w", err)
+		}
+		made, err := create(into)
+		if err != nil {
+			return part, err
+		}
+		return run(made), nil
+	}}
+}
+
+// Configure makes the part that the calls to come go to.
+func (p *Part[P]) Configure(config string) error {
+	made, err := p.configure(config)
+	if err == nil {
+		p.current = &made
 	}
-	return create(into)
+	return err
+}
+
+// Ask calls the part in force. A panic is an error.
+func Ask[P, A any](of *Part[P], call func(part P) (A, error)) (answer A, err error) {
+	if of.current == nil {
+		return answer, errNotConfigured
+	}
+	defer Recover(&err)
+	return call(*of.current)
 }
 
 // Recover makes an error of a panic: deferred.
@@ -110,9 +141,6 @@ func Recover(err *error) {
 		*err = reasonOf(said)
 	}
 }
-
-// ErrNotConfigured is why a part answers nothing before it is configured.
-var ErrNotConfigured = errNotConfigured
 
 // Failures gathers the records that failed, each with its first reason.
 type Failures struct {

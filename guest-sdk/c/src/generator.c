@@ -34,6 +34,7 @@ const void *ms_generator_on_records(const ms_generator *generator, const void *p
     ms_partition partition = {.state = state_read(ctx, stored, generator->size), .now_ms = arguments->now};
     for (uint32_t row = 0; row < ctx->batch.count && !ctx->has_failed; row++) {
         record_begin(ctx, row);
+        partition.is_idle = false;
         must_say_why(ctx, generator->on_record(ctx, &partition, &ctx->record));
     }
     return progress_result(ctx, generator, &partition);

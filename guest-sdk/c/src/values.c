@@ -80,21 +80,22 @@ void ms_put(ms_context *ctx, uint32_t index, ms_bytes value) {
 
 void ms_remove(ms_context *ctx, uint32_t index) { value_replace(ctx, index, NULL, 0); }
 
-static void undecodable(ms_context *ctx, uint32_t index, const char *type, ms_bytes stored) {
+/* Reads a number of the key in hand into 8 bytes. False: there is none. */
+static inline bool value_number(ms_context *ctx, uint32_t index, const char *type, void *value) {
+    ms_bytes stored = ms_get(ctx, index);
+    if (!stored.data) return false;
+    if (stored.size == 8) {
+        memcpy(value, stored.data, 8);
+        return true;
+    }
     ms_fail(ctx, "state `%s`: what is stored does not decode: %s takes 8 bytes, not %u",
             ctx->operator->states[index].name, type, stored.size);
+    return false;
 }
 
 int64_t ms_get_int64(ms_context *ctx, uint32_t index, int64_t otherwise) {
-    ms_bytes stored = ms_get(ctx, index);
-    if (!stored.data) return otherwise;
-    if (stored.size != 8) {
-        undecodable(ctx, index, "an int64", stored);
-        return otherwise;
-    }
     int64_t value;
-    memcpy(&value, stored.data, 8);
-    return value;
+    return value_number(ctx, index, "an int64", &value) ? value : otherwise;
 }
 
 void ms_put_int64(ms_context *ctx, uint32_t index, int64_t value) {
@@ -102,15 +103,8 @@ void ms_put_int64(ms_context *ctx, uint32_t index, int64_t value) {
 }
 
 double ms_get_float64(ms_context *ctx, uint32_t index, double otherwise) {
-    ms_bytes stored = ms_get(ctx, index);
-    if (!stored.data) return otherwise;
-    if (stored.size != 8) {
-        undecodable(ctx, index, "a float64", stored);
-        return otherwise;
-    }
     double value;
-    memcpy(&value, stored.data, 8);
-    return value;
+    return value_number(ctx, index, "a float64", &value) ? value : otherwise;
 }
 
 void ms_put_float64(ms_context *ctx, uint32_t index, double value) {
@@ -150,23 +144,23 @@ ms_bytes ms_stored_float64(ms_context *ctx, double value) {
     return (ms_bytes){arena_copy(&value, 8), 8};
 }
 
+static void read_number(ms_context *ctx, ms_bytes stored, const char *type, void *value) {
+    if (stored.size == 8) {
+        memcpy(value, stored.data, 8);
+    } else {
+        ms_fail(ctx, "what is stored does not decode: %s takes 8 bytes, not %u", type, stored.size);
+    }
+}
+
 int64_t ms_read_int64(ms_context *ctx, ms_bytes stored) {
     int64_t value = 0;
-    if (stored.size == 8) {
-        memcpy(&value, stored.data, 8);
-    } else {
-        ms_fail(ctx, "what is stored does not decode: an int64 takes 8 bytes, not %u", stored.size);
-    }
+    read_number(ctx, stored, "an int64", &value);
     return value;
 }
 
 double ms_read_float64(ms_context *ctx, ms_bytes stored) {
     double value = 0;
-    if (stored.size == 8) {
-        memcpy(&value, stored.data, 8);
-    } else {
-        ms_fail(ctx, "what is stored does not decode: a float64 takes 8 bytes, not %u", stored.size);
-    }
+    read_number(ctx, stored, "a float64", &value);
     return value;
 }
 

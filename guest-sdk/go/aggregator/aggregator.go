@@ -88,9 +88,8 @@ type Added struct {
 
 // Program is an aggregator, ready to be exported from a component or to be tested.
 type Program struct {
+	millstream.Part[part]
 	description Description
-	configure   func(config string) (part, error)
-	current     part
 }
 
 // part is a configured aggregator.
@@ -108,28 +107,13 @@ func Export[C, A any, G Aggregator[A]](create func(config C) (G, error), options
 		option(program)
 	}
 	program.description.Retracts = reflect.TypeFor[G]().Implements(reflect.TypeFor[Retractor[A]]())
-	program.configure = func(config string) (part, error) {
-		made, err := millstream.Configured(config, create)
-		if err != nil {
-			return nil, err
-		}
-		return newByRecord[A](made), nil
-	}
+	program.Part = millstream.PartOf(create, func(made G) part { return newByRecord[A](made) })
 	export(program)
 	return program
 }
 
 // Describe is what the aggregator declares.
 func (p *Program) Describe() Description { return p.description }
-
-// Configure makes the aggregator that the calls to come go to.
-func (p *Program) Configure(config string) error {
-	made, err := p.configure(config)
-	if err == nil {
-		p.current = made
-	}
-	return err
-}
 
 // Add adds records to accumulators. What it returns is good until the next call.
 func (p *Program) Add(additions *Additions, accumulators *contract.BytesColumn) (Added, error) {
@@ -141,29 +125,21 @@ func (p *Program) Retract(additions *Additions, accumulators *contract.BytesColu
 	return p.change(additions, accumulators, true)
 }
 
-func (p *Program) change(additions *Additions, accumulators *contract.BytesColumn, retract bool) (added Added, err error) {
-	if p.current == nil {
-		return added, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.change(additions, accumulators, retract)
+func (p *Program) change(additions *Additions, accumulators *contract.BytesColumn, retract bool) (Added, error) {
+	return millstream.Ask(&p.Part, func(of part) (Added, error) { return of.change(additions, accumulators, retract) })
 }
 
 // Merge merges accumulators into count ones: accumulator i into the one of index groups[i]. What it returns is good
 // until the next call.
-func (p *Program) Merge(accumulators *contract.BytesColumn, groups []byte, count int) (merged contract.BytesColumn, err error) {
-	if p.current == nil {
-		return merged, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.merge(accumulators, millstream.Numbers[uint32](groups), count)
+func (p *Program) Merge(accumulators *contract.BytesColumn, groups []byte, count int) (contract.BytesColumn, error) {
+	return millstream.Ask(&p.Part, func(of part) (contract.BytesColumn, error) {
+		return of.merge(accumulators, millstream.Numbers[uint32](groups), count)
+	})
 }
 
 // Results are the values that tell accumulators. What it returns is good until the next call.
-func (p *Program) Results(accumulators *contract.BytesColumn, panes []window.Pane) (values contract.BytesColumn, err error) {
-	if p.current == nil {
-		return values, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.results(accumulators, panes)
+func (p *Program) Results(accumulators *contract.BytesColumn, panes []window.Pane) (contract.BytesColumn, error) {
+	return millstream.Ask(&p.Part, func(of part) (contract.BytesColumn, error) {
+		return of.results(accumulators, panes)
+	})
 }

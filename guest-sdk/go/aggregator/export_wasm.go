@@ -6,22 +6,9 @@ import (
 	"millstream.dev/millstream/window"
 )
 
-// program is what the component exports.
-var program *Program
+var exported = abi.Exported[Program]{What: "aggregator", Function: "aggregator.Export"}
 
-func export(of *Program) {
-	if program != nil {
-		panic("millstream: a component exports one aggregator, and this one is exported after another")
-	}
-	program = of
-}
-
-func exported() *Program {
-	if program == nil {
-		panic("millstream: no aggregator is exported: call aggregator.Export where package variables are made")
-	}
-	return program
-}
+func export(of *Program) { exported.Set(of) }
 
 type rawDescription struct {
 	schemaVersion uint32
@@ -54,21 +41,21 @@ var (
 
 //go:wasmexport millstream:window/aggregation@0.1.0#describe
 func exportDescribe() uint32 {
-	described = exported().Describe()
+	described = exported.Get().Describe()
 	description = rawDescription{described.SchemaVersion, described.Retracts, abi.OutOptional(described.ConfigSchema)}
 	return abi.Address(&description)
 }
 
 //go:wasmexport millstream:window/aggregation@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:window/aggregation@0.1.0#add
-func exportAdd(arguments uint32) uint32 { return change(arguments, exported().Add) }
+func exportAdd(arguments uint32) uint32 { return change(arguments, exported.Get().Add) }
 
 //go:wasmexport millstream:window/aggregation@0.1.0#retract
-func exportRetract(arguments uint32) uint32 { return change(arguments, exported().Retract) }
+func exportRetract(arguments uint32) uint32 { return change(arguments, exported.Get().Retract) }
 
 func change(arguments uint32, call func(*Additions, *contract.BytesColumn) (Added, error)) uint32 {
 	raw := abi.At[rawAdd](arguments)
@@ -89,7 +76,7 @@ func change(arguments uint32, call func(*Additions, *contract.BytesColumn) (Adde
 //go:wasmexport millstream:window/aggregation@0.1.0#merge
 func exportMerge(o, ol, d, dl, v, vl, groups, groupsLength, count uint32) uint32 {
 	accumulators := abi.InFlat(o, ol, d, dl, v, vl)
-	merged, err := exported().Merge(&accumulators, abi.In[byte](abi.List{Ptr: groups, Len: groupsLength}), int(count))
+	merged, err := exported.Get().Merge(&accumulators, abi.In[byte](abi.List{Ptr: groups, Len: groupsLength}), int(count))
 	return abi.OutColumnOr(merged, err)
 }
 
@@ -100,7 +87,7 @@ func exportResults(o, ol, d, dl, v, vl, ko, kol, kd, kdl, kv, kvl, starts, start
 		Starts: abi.In[byte](abi.List{Ptr: starts, Len: startsLength}),
 		Ends:   abi.In[byte](abi.List{Ptr: ends, Len: endsLength}),
 	}
-	values, err := exported().Results(&accumulators, window.Panes(&keys, windows))
+	values, err := exported.Get().Results(&accumulators, window.Panes(&keys, windows))
 	return abi.OutColumnOr(values, err)
 }
 

@@ -72,9 +72,8 @@ type Assigned struct {
 
 // Program is an assigner, ready to be exported from a component or to be tested.
 type Program struct {
+	millstream.Part[Assigner]
 	description Description
-	configure   func(config string) (Assigner, error)
-	current     Assigner
 	records     millstream.Records
 	failures    millstream.Failures
 	windows     Windows
@@ -88,7 +87,7 @@ func Export[C any, A Assigner](create func(config C) (A, error), options ...Opti
 	for _, option := range options {
 		option(program)
 	}
-	program.configure = func(config string) (Assigner, error) { return millstream.Configured(config, create) }
+	program.Part = millstream.PartOf(create, func(made A) Assigner { return made })
 	export(program)
 	return program
 }
@@ -96,20 +95,12 @@ func Export[C any, A Assigner](create func(config C) (A, error), options ...Opti
 // Describe is what the assigner declares.
 func (p *Program) Describe() Description { return p.description }
 
-// Configure makes the assigner that the calls to come go to.
-func (p *Program) Configure(config string) error {
-	made, err := p.configure(config)
-	if err == nil {
-		p.current = made
-	}
-	return err
-}
-
 // Assign says which windows records are in. What it returns is good until the next call.
 func (p *Program) Assign(batch *contract.RecordBatch, nowMs int64) (Assigned, error) {
-	if p.current == nil {
-		return Assigned{}, millstream.ErrNotConfigured
-	}
+	return millstream.Ask(&p.Part, func(of Assigner) (Assigned, error) { return p.assignAll(of, batch, nowMs) })
+}
+
+func (p *Program) assignAll(of Assigner, batch *contract.RecordBatch, nowMs int64) (Assigned, error) {
 	p.records.Begin(batch)
 	p.failures.Reset()
 	p.rows = p.rows[:0]
@@ -117,7 +108,7 @@ func (p *Program) Assign(batch *contract.RecordBatch, nowMs int64) (Assigned, er
 	windows.nowMs, windows.all = nowMs, windows.all[:0]
 	for row := range p.records.Len() {
 		windows.first = len(windows.all)
-		if err := p.assign(row); err != nil {
+		if err := p.assign(of, row); err != nil {
 			windows.all = windows.all[:windows.first]
 			if err := p.failures.Add(uint32(row), err); err != nil {
 				return Assigned{}, err
@@ -130,7 +121,7 @@ func (p *Program) Assign(batch *contract.RecordBatch, nowMs int64) (Assigned, er
 	return Assigned{millstream.BytesOf(p.rows), window.ColumnOf(windows.all), p.failures.Finish()}, nil
 }
 
-func (p *Program) assign(row int) (err error) {
+func (p *Program) assign(of Assigner, row int) (err error) {
 	defer millstream.Recover(&err)
-	return p.current.Assign(p.records.At(row), &p.windows)
+	return of.Assign(p.records.At(row), &p.windows)
 }

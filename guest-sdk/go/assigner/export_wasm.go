@@ -2,22 +2,9 @@ package assigner
 
 import "millstream.dev/millstream/internal/abi"
 
-// program is what the component exports.
-var program *Program
+var exported = abi.Exported[Program]{What: "assigner", Function: "assigner.Export"}
 
-func export(of *Program) {
-	if program != nil {
-		panic("millstream: a component exports one assigner, and this one is exported after another")
-	}
-	program = of
-}
-
-func exported() *Program {
-	if program == nil {
-		panic("millstream: no assigner is exported: call assigner.Export where package variables are made")
-	}
-	return program
-}
+func export(of *Program) { exported.Set(of) }
 
 // rawAssigned is a result<assigned, string>.
 type rawAssigned struct {
@@ -41,14 +28,14 @@ var (
 
 //go:wasmexport millstream:window/assignment@0.1.0#describe
 func exportDescribe() uint32 {
-	described = exported().Describe()
+	described = exported.Get().Describe()
 	description.merges, description.configSchema = described.Merges, abi.OutOptional(described.ConfigSchema)
 	return abi.Address(&description)
 }
 
 //go:wasmexport millstream:window/assignment@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:window/assignment@0.1.0#assign
@@ -58,7 +45,7 @@ func exportAssign(arguments uint32) uint32 {
 		now   int64
 	}](arguments)
 	batch := abi.InBatch(&raw.batch)
-	answer, err := exported().Assign(&batch, raw.now)
+	answer, err := exported.Get().Assign(&batch, raw.now)
 	if err != nil {
 		reason = err.Error()
 		assigned = rawAssigned{failed: 1, rows: abi.OutText(reason)}

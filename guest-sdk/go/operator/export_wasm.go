@@ -5,45 +5,34 @@ import (
 	"millstream.dev/millstream/internal/abi"
 )
 
-// program is what the component exports.
-var program *millstream.Program
+var exported = abi.Exported[millstream.Program]{What: "operator", Function: "operator.Export"}
 
 func export(of *millstream.Program) *millstream.Program {
-	if program != nil {
-		panic("millstream: a component exports one operator, and this one is exported after another")
-	}
-	program = of
+	exported.Set(of)
 	return of
-}
-
-func exported() *millstream.Program {
-	if program == nil {
-		panic("millstream: no operator is exported: call operator.Export where package variables are made")
-	}
-	return program
 }
 
 //go:wasmexport millstream:operator/processor@0.1.0#describe
 func exportDescribe() uint32 {
 	describedNames, describedState, describedField = nil, nil, nil
-	return describe(exported().Describe())
+	return describe(exported.Get().Describe())
 }
 
 //go:wasmexport millstream:operator/processor@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:operator/processor@0.1.0#process
 func exportProcess(input uint32) uint32 {
 	batch := abi.At[rawInput](input).read()
-	return answer(exported().Process(&batch))
+	return answer(exported.Get().Process(&batch))
 }
 
 //go:wasmexport millstream:operator/processor@0.1.0#on-timer
 func exportOnTimer(input uint32) uint32 {
 	fired := abi.At[rawFired](input).read()
-	return answer(exported().OnTimer(&fired))
+	return answer(exported.Get().OnTimer(&fired))
 }
 
 //go:wasmexport cabi_post_millstream:operator/processor@0.1.0#describe

@@ -8,22 +8,9 @@ import (
 	"millstream.dev/millstream/window"
 )
 
-// program is what the component exports.
-var program *Program
+var exported = abi.Exported[Program]{What: "window function", Function: "process.Export"}
 
-func export(of *Program) {
-	if program != nil {
-		panic("millstream: a component exports one window function, and this one is exported after another")
-	}
-	program = of
-}
-
-func exported() *Program {
-	if program == nil {
-		panic("millstream: no window function is exported: call process.Export where package variables are made")
-	}
-	return program
-}
+func export(of *Program) { exported.Set(of) }
 
 // What is described; kept until the next call.
 var (
@@ -33,19 +20,19 @@ var (
 
 //go:wasmexport millstream:window/window-function@0.1.0#describe
 func exportDescribe() uint32 {
-	schema = exported().ConfigSchema()
+	schema = exported.Get().ConfigSchema()
 	description = abi.OutOptional(schema)
 	return abi.Address(&description)
 }
 
 //go:wasmexport millstream:window/window-function@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:window/window-function@0.1.0#begin
 func exportBegin(key, length uint32, start, end int64, elements uint64, now, watermark int64) uint32 {
-	return abi.OutDone(exported().Begin(Pane{
+	return abi.OutDone(exported.Get().Begin(Pane{
 		// The key outlives the call that it comes with.
 		Key:    bytes.Clone(abi.In[byte](abi.List{Ptr: key, Len: length})),
 		Window: window.Window{StartMs: start, EndMs: end}, Elements: elements, NowMs: now, WatermarkMs: watermark,
@@ -56,11 +43,11 @@ func exportBegin(key, length uint32, start, end int64, elements uint64, now, wat
 //go:wasmexport millstream:window/window-function@0.1.0#elements
 func exportElements(page uint32) uint32 {
 	batch := abi.InBatch(abi.At[abi.Batch](page))
-	return abi.OutColumnOr(exported().Elements(&batch))
+	return abi.OutColumnOr(exported.Get().Elements(&batch))
 }
 
 //go:wasmexport millstream:window/window-function@0.1.0#end
-func exportEnd() uint32 { return abi.OutColumnOr(exported().End()) }
+func exportEnd() uint32 { return abi.OutColumnOr(exported.Get().End()) }
 
 //go:wasmexport cabi_post_millstream:window/window-function@0.1.0#describe
 //go:nosplit

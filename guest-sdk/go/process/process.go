@@ -55,13 +55,12 @@ func ConfigSchema(schema string) Option { return func(p *Program) { p.schema = s
 
 // Program is a window function, ready to be exported from a component or to be tested.
 type Program struct {
-	schema    string
-	configure func(config string) (part, error)
-	current   part
+	millstream.Part[part]
+	schema string
 }
 
 type part interface {
-	begin(pane *Pane)
+	begin(pane *Pane) error
 	elements(batch *contract.RecordBatch) (contract.BytesColumn, error)
 	end() (contract.BytesColumn, error)
 }
@@ -73,13 +72,7 @@ func Export[C, G any, F Function[G]](create func(config C) (F, error), options .
 	for _, option := range options {
 		option(program)
 	}
-	program.configure = func(config string) (part, error) {
-		made, err := millstream.Configured(config, create)
-		if err != nil {
-			return nil, err
-		}
-		return &configured[G]{function: made}, nil
-	}
+	program.Part = millstream.PartOf(create, func(made F) part { return &configured[G]{function: made} })
 	export(program)
 	return program
 }
@@ -87,40 +80,20 @@ func Export[C, G any, F Function[G]](create func(config C) (F, error), options .
 // ConfigSchema is the JSON Schema of the configuration; empty: none.
 func (p *Program) ConfigSchema() string { return p.schema }
 
-// Configure makes the function that the calls to come go to.
-func (p *Program) Configure(config string) error {
-	made, err := p.configure(config)
-	if err == nil {
-		p.current = made
-	}
+// Begin says that a pane has fired; its records follow.
+func (p *Program) Begin(pane Pane) error {
+	_, err := millstream.Ask(&p.Part, func(of part) (struct{}, error) { return struct{}{}, of.begin(&pane) })
 	return err
 }
 
-// Begin says that a pane has fired; its records follow.
-func (p *Program) Begin(pane Pane) error {
-	if p.current == nil {
-		return millstream.ErrNotConfigured
-	}
-	p.current.begin(&pane)
-	return nil
-}
-
 // Elements takes the next records of the pane, and returns values to emit, good until the next call.
-func (p *Program) Elements(batch *contract.RecordBatch) (values contract.BytesColumn, err error) {
-	if p.current == nil {
-		return values, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.elements(batch)
+func (p *Program) Elements(batch *contract.RecordBatch) (contract.BytesColumn, error) {
+	return millstream.Ask(&p.Part, func(of part) (contract.BytesColumn, error) { return of.elements(batch) })
 }
 
 // End ends the pane, and returns values to emit, good until the next call.
-func (p *Program) End() (values contract.BytesColumn, err error) {
-	if p.current == nil {
-		return values, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.end()
+func (p *Program) End() (contract.BytesColumn, error) {
+	return millstream.Ask(&p.Part, func(of part) (contract.BytesColumn, error) { return of.end() })
 }
 
 var errNoPane = errors.New("the host has not begun a pane")
@@ -133,9 +106,10 @@ type configured[G any] struct {
 	gathered G
 }
 
-func (c *configured[G]) begin(pane *Pane) {
+func (c *configured[G]) begin(pane *Pane) error {
 	var none G
 	c.pane, c.gathered = pane, none
+	return nil
 }
 
 func (c *configured[G]) elements(batch *contract.RecordBatch) (contract.BytesColumn, error) {

@@ -6,22 +6,9 @@ import (
 	"millstream.dev/millstream/window"
 )
 
-// program is what the component exports.
-var program *Program
+var exported = abi.Exported[Program]{What: "trigger", Function: "trigger.Export"}
 
-func export(of *Program) {
-	if program != nil {
-		panic("millstream: a component exports one trigger, and this one is exported after another")
-	}
-	program = of
-}
-
-func exported() *Program {
-	if program == nil {
-		panic("millstream: no trigger is exported: call trigger.Export where package variables are made")
-	}
-	return program
-}
+func export(of *Program) { exported.Set(of) }
 
 type rawWindows struct{ starts, ends abi.List }
 
@@ -68,14 +55,14 @@ var (
 
 //go:wasmexport millstream:window/firing@0.1.0#describe
 func exportDescribe() uint32 {
-	described = exported().Describe()
+	described = exported.Get().Describe()
 	description.schemaVersion, description.configSchema = described.SchemaVersion, abi.OutOptional(described.ConfigSchema)
 	return abi.Address(&description)
 }
 
 //go:wasmexport millstream:window/firing@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:window/firing@0.1.0#on-elements
@@ -92,7 +79,7 @@ func exportOnElements(arguments uint32) uint32 {
 		Batch: abi.InBatch(&raw.batch), Rows: abi.In[byte](raw.rows), Panes: abi.In[byte](raw.paneRows),
 		Windows: raw.windows.read(),
 	}
-	return answer(exported().OnElements(&panes, &elements))
+	return answer(exported.Get().OnElements(&panes, &elements))
 }
 
 //go:wasmexport millstream:window/firing@0.1.0#on-time
@@ -103,7 +90,7 @@ func exportOnTime(arguments uint32) uint32 {
 		times  abi.List
 	}](arguments)
 	panes := raw.panes.read()
-	return answer(exported().OnTime(&panes, millstream.TimeDomain(raw.domain), abi.In[byte](raw.times)))
+	return answer(exported.Get().OnTime(&panes, millstream.TimeDomain(raw.domain), abi.In[byte](raw.times)))
 }
 
 //go:wasmexport millstream:window/firing@0.1.0#on-merge
@@ -114,7 +101,7 @@ func exportOnMerge(arguments uint32) uint32 {
 		merged rawWindows
 	}](arguments)
 	panes := raw.panes.read()
-	return answer(exported().OnMerge(&panes, abi.In[byte](raw.groups), raw.merged.read()))
+	return answer(exported.Get().OnMerge(&panes, abi.In[byte](raw.groups), raw.merged.read()))
 }
 
 func answer(of Verdicts, err error) uint32 {

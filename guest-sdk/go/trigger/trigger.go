@@ -126,9 +126,8 @@ type Verdicts struct {
 
 // Program is a trigger, ready to be exported from a component or to be tested.
 type Program struct {
+	millstream.Part[part]
 	description Description
-	configure   func(config string) (part, error)
-	current     part
 }
 
 type part interface {
@@ -144,13 +143,7 @@ func Export[C, S any, T Trigger[S]](create func(config C) (T, error), options ..
 	for _, option := range options {
 		option(program)
 	}
-	program.configure = func(config string) (part, error) {
-		made, err := millstream.Configured(config, create)
-		if err != nil {
-			return nil, err
-		}
-		return newConfigured[S](made), nil
-	}
+	program.Part = millstream.PartOf(create, func(made T) part { return newConfigured[S](made) })
 	export(program)
 	return program
 }
@@ -158,38 +151,21 @@ func Export[C, S any, T Trigger[S]](create func(config C) (T, error), options ..
 // Describe is what the trigger declares.
 func (p *Program) Describe() Description { return p.description }
 
-// Configure makes the trigger that the calls to come go to.
-func (p *Program) Configure(config string) error {
-	made, err := p.configure(config)
-	if err == nil {
-		p.current = made
-	}
-	return err
-}
-
 // OnElements tells of records that come into panes. What it returns is good until the next call; so of the others.
-func (p *Program) OnElements(panes *Panes, elements *Elements) (verdicts Verdicts, err error) {
-	if p.current == nil {
-		return verdicts, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.onElements(panes, elements)
+func (p *Program) OnElements(panes *Panes, elements *Elements) (Verdicts, error) {
+	return millstream.Ask(&p.Part, func(of part) (Verdicts, error) { return of.onElements(panes, elements) })
 }
 
 // OnTime tells that times have come, one for each pane, 64 bits.
-func (p *Program) OnTime(panes *Panes, domain millstream.TimeDomain, times []byte) (verdicts Verdicts, err error) {
-	if p.current == nil {
-		return verdicts, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.onTime(panes, domain, millstream.Numbers[int64](times))
+func (p *Program) OnTime(panes *Panes, domain millstream.TimeDomain, times []byte) (Verdicts, error) {
+	return millstream.Ask(&p.Part, func(of part) (Verdicts, error) {
+		return of.onTime(panes, domain, millstream.Numbers[int64](times))
+	})
 }
 
 // OnMerge tells that panes become one: those with the same number in groups become the merged window of that index.
-func (p *Program) OnMerge(panes *Panes, groups []byte, merged window.Column) (verdicts Verdicts, err error) {
-	if p.current == nil {
-		return verdicts, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.onMerge(panes, millstream.Numbers[uint32](groups), merged.Read())
+func (p *Program) OnMerge(panes *Panes, groups []byte, merged window.Column) (Verdicts, error) {
+	return millstream.Ask(&p.Part, func(of part) (Verdicts, error) {
+		return of.onMerge(panes, millstream.Numbers[uint32](groups), merged.Read())
+	})
 }

@@ -2,22 +2,9 @@ package watermark
 
 import "millstream.dev/millstream/internal/abi"
 
-// program is what the component exports.
-var program *Program
+var exported = abi.Exported[Program]{What: "watermark generator", Function: "watermark.Export"}
 
-func export(of *Program) {
-	if program != nil {
-		panic("millstream: a component exports one watermark generator, and this one is exported after another")
-	}
-	program = of
-}
-
-func exported() *Program {
-	if program == nil {
-		panic("millstream: no watermark generator is exported: call watermark.Export where package variables are made")
-	}
-	return program
-}
+func export(of *Program) { exported.Set(of) }
 
 // rawProgress is a result<progress, string>; a reason stands where the state does.
 type rawProgress struct {
@@ -44,7 +31,7 @@ var (
 
 //go:wasmexport millstream:window/watermarks@0.1.0#describe
 func exportDescribe() uint32 {
-	described = exported().Describe()
+	described = exported.Get().Describe()
 	description.hasEvery, description.everyMs = 0, described.EveryMs
 	if described.EveryMs > 0 {
 		description.hasEvery = 1
@@ -55,7 +42,7 @@ func exportDescribe() uint32 {
 
 //go:wasmexport millstream:window/watermarks@0.1.0#configure
 func exportConfigure(config, length uint32) uint32 {
-	return abi.OutDone(exported().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
+	return abi.OutDone(exported.Get().Configure(abi.InText(abi.List{Ptr: config, Len: length})))
 }
 
 //go:wasmexport millstream:window/watermarks@0.1.0#on-records
@@ -66,12 +53,12 @@ func exportOnRecords(arguments uint32) uint32 {
 		now   int64
 	}](arguments)
 	batch := abi.InBatch(&raw.batch)
-	return answer(exported().OnRecords(abi.In[byte](raw.state), &batch, raw.now))
+	return answer(exported.Get().OnRecords(abi.In[byte](raw.state), &batch, raw.now))
 }
 
 //go:wasmexport millstream:window/watermarks@0.1.0#on-time
 func exportOnTime(state, length uint32, now int64) uint32 {
-	return answer(exported().OnTime(abi.In[byte](abi.List{Ptr: state, Len: length}), now))
+	return answer(exported.Get().OnTime(abi.In[byte](abi.List{Ptr: state, Len: length}), now))
 }
 
 func answer(of Progress, err error) uint32 {

@@ -81,9 +81,8 @@ type Progress struct {
 
 // Program is a generator, ready to be exported from a component or to be tested.
 type Program struct {
+	millstream.Part[part]
 	description Description
-	configure   func(config string) (part, error)
-	current     part
 }
 
 type part interface {
@@ -101,13 +100,7 @@ func Export[C, S any, G Generator[S]](create func(config C) (G, error), options 
 	if ticks := reflect.TypeFor[G]().Implements(reflect.TypeFor[Ticker[S]]()); ticks != (program.description.EveryMs > 0) {
 		panic("millstream: a watermark generator has a method OnTime and the option Every, or neither")
 	}
-	program.configure = func(config string) (part, error) {
-		made, err := millstream.Configured(config, create)
-		if err != nil {
-			return nil, err
-		}
-		return &configured[S]{generator: made, codec: millstream.StoredAs[S]()}, nil
-	}
+	program.Part = millstream.PartOf(create, func(made G) part { return &configured[S]{generator: made, codec: millstream.StoredAs[S]()} })
 	export(program)
 	return program
 }
@@ -115,31 +108,14 @@ func Export[C, S any, G Generator[S]](create func(config C) (G, error), options 
 // Describe is what the generator declares.
 func (p *Program) Describe() Description { return p.description }
 
-// Configure makes the generator that the calls to come go to.
-func (p *Program) Configure(config string) error {
-	made, err := p.configure(config)
-	if err == nil {
-		p.current = made
-	}
-	return err
-}
-
 // OnRecords takes records of a partition, of which state is remembered.
-func (p *Program) OnRecords(state []byte, batch *contract.RecordBatch, nowMs int64) (progress Progress, err error) {
-	if p.current == nil {
-		return progress, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.onRecords(state, batch, nowMs)
+func (p *Program) OnRecords(state []byte, batch *contract.RecordBatch, nowMs int64) (Progress, error) {
+	return millstream.Ask(&p.Part, func(of part) (Progress, error) { return of.onRecords(state, batch, nowMs) })
 }
 
 // OnTime tells that time has passed.
-func (p *Program) OnTime(state []byte, nowMs int64) (progress Progress, err error) {
-	if p.current == nil {
-		return progress, millstream.ErrNotConfigured
-	}
-	defer millstream.Recover(&err)
-	return p.current.onTime(state, nowMs)
+func (p *Program) OnTime(state []byte, nowMs int64) (Progress, error) {
+	return millstream.Ask(&p.Part, func(of part) (Progress, error) { return of.onTime(state, nowMs) })
 }
 
 // configured is a generator of states of type S.

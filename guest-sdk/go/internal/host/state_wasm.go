@@ -101,27 +101,19 @@ func nothing() error {
 
 // GetMany reads value state.
 func GetMany(state uint32, keys *contract.BytesColumn) (contract.BytesColumn, error) {
-	o, ol := of(keys.Offsets)
-	d, dl := of(keys.Data)
-	v, vl := of(keys.Validity)
-	getMany(state, o, ol, d, dl, v, vl, unsafe.Pointer(&columnResult))
+	withKeys(getMany, state, keys, unsafe.Pointer(&columnResult))
 	return column()
 }
 
 // PutMany writes value state.
 func PutMany(state uint32, keys, values *contract.BytesColumn) error {
-	return pair(putMany, state, keys, values)
+	withPairs(putMany, state, keys, values, unsafe.Pointer(&doneResult))
+	return nothing()
 }
 
 // MapGetMany reads map state.
 func MapGetMany(state uint32, keys, fields *contract.BytesColumn) (contract.BytesColumn, error) {
-	o, ol := of(keys.Offsets)
-	d, dl := of(keys.Data)
-	v, vl := of(keys.Validity)
-	o2, ol2 := of(fields.Offsets)
-	d2, dl2 := of(fields.Data)
-	v2, vl2 := of(fields.Validity)
-	mapGetMany(state, o, ol, d, dl, v, vl, o2, ol2, d2, dl2, v2, vl2, unsafe.Pointer(&columnResult))
+	withPairs(mapGetMany, state, keys, fields, unsafe.Pointer(&columnResult))
 	return column()
 }
 
@@ -152,12 +144,14 @@ func MapScan(state uint32, key, start, end []byte, limit uint32) (contract.MapPa
 
 // MapClearMany deletes every field of keys.
 func MapClearMany(state uint32, keys *contract.BytesColumn) error {
-	return keysOnly(mapClearMany, state, keys)
+	withKeys(mapClearMany, state, keys, unsafe.Pointer(&doneResult))
+	return nothing()
 }
 
 // ListAppendMany appends to list state.
 func ListAppendMany(state uint32, keys, values *contract.BytesColumn) error {
-	return pair(listAppendMany, state, keys, values)
+	withPairs(listAppendMany, state, keys, values, unsafe.Pointer(&doneResult))
+	return nothing()
 }
 
 // ListRead reads elements of a list.
@@ -179,29 +173,30 @@ func ListLength(state uint32, key []byte) (uint64, error) {
 
 // ListClearMany deletes the lists of keys.
 func ListClearMany(state uint32, keys *contract.BytesColumn) error {
-	return keysOnly(listClearMany, state, keys)
+	withKeys(listClearMany, state, keys, unsafe.Pointer(&doneResult))
+	return nothing()
 }
 
 type pairCall func(uint32, bytes, uint32, bytes, uint32, bytes, uint32,
 	bytes, uint32, bytes, uint32, bytes, uint32, bytes)
 
-func pair(call pairCall, state uint32, keys, values *contract.BytesColumn) error {
+// withPairs makes a call with two columns, whose answer is written into something.
+func withPairs(call pairCall, state uint32, keys, values *contract.BytesColumn, into bytes) {
 	o, ol := of(keys.Offsets)
 	d, dl := of(keys.Data)
 	v, vl := of(keys.Validity)
 	o2, ol2 := of(values.Offsets)
 	d2, dl2 := of(values.Data)
 	v2, vl2 := of(values.Validity)
-	call(state, o, ol, d, dl, v, vl, o2, ol2, d2, dl2, v2, vl2, unsafe.Pointer(&doneResult))
-	return nothing()
+	call(state, o, ol, d, dl, v, vl, o2, ol2, d2, dl2, v2, vl2, into)
 }
 
 type keysCall func(uint32, bytes, uint32, bytes, uint32, bytes, uint32, bytes)
 
-func keysOnly(call keysCall, state uint32, keys *contract.BytesColumn) error {
+// withKeys makes a call with one.
+func withKeys(call keysCall, state uint32, keys *contract.BytesColumn, into bytes) {
 	o, ol := of(keys.Offsets)
 	d, dl := of(keys.Data)
 	v, vl := of(keys.Validity)
-	call(state, o, ol, d, dl, v, vl, unsafe.Pointer(&doneResult))
-	return nothing()
+	call(state, o, ol, d, dl, v, vl, into)
 }
