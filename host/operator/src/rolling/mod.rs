@@ -38,6 +38,7 @@
 //! deleted by an event timer when its newest event has left every window; the timer is set with the first event of a
 //! key, and when it fires too early, once more.
 
+mod ahead;
 mod functions;
 mod head;
 mod late;

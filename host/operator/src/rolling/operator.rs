@@ -7,6 +7,7 @@ use millstream_types::{BytesColumn, RecordBatch, RecordRef};
 
 use super::{
     RollingSpec,
+    ahead::read_ahead,
     functions::RollingFunctions,
     head::Head,
     late::LateEvents,
@@ -250,6 +251,7 @@ impl Operator for Rolling {
         let stored = state.get_groups(&self.heads, input.groups)?;
         self.read_heads(&stored)?;
         self.read_spines(input, state)?;
+        read_ahead((&self.plan.levels, &self.working), input, state, &self.slices)?;
         let singles = self.functions.singles(batch)?;
         if singles.accumulators.len() != batch.len() {
             let found = singles.accumulators.len();

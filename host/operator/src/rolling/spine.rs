@@ -7,7 +7,7 @@
 
 use millstream_state::StateError;
 
-use super::node::{damaged, read_bytes, read_varint, write_bytes, write_varint};
+use super::node::{damaged, index_of, read_bytes, read_varint, write_bytes, write_varint};
 
 /// So many bytes are written with heads in vain, about what an entry costs, until the row gets one.
 const PATIENCE_BYTES: u64 = 256;
@@ -40,6 +40,13 @@ impl Spine {
         self.nodes.iter_mut().for_each(Vec::clear);
         self.in_head = None;
         self.row.clear();
+    }
+
+    /// The stored nodes of the greatest height `top`, oldest first, where `current` is the current slice: bits and indices.
+    pub(super) fn stored_tops(&self, current: i64, top: u32) -> impl Iterator<Item = (u32, i64)> + use<> {
+        let (tops, open) = (self.tops, index_of(current, top));
+        let stored = (0..u64::BITS).rev().filter(move |distance| tops >> distance & 1 == 1);
+        stored.map(move |distance| (distance, open.wrapping_sub(i64::from(distance) + 1)))
     }
 
     /// Whether it is known.

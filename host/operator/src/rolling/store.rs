@@ -30,27 +30,28 @@ impl SliceStore<'_> {
         SliceStore { state: self.state, handle: self.handle, key: self.key, level: self.level, row: self.row }
     }
 
-    fn node(&self, height: u32, index: i64) -> [u8; 10] {
-        let mut field = [0; 10];
-        let index = (index.cast_unsigned() ^ (1 << 63)).to_be_bytes();
-        let parts = [self.level, height as u8].into_iter().chain(index);
-        field.iter_mut().zip(parts).for_each(|(place, byte)| *place = byte);
-        field
-    }
-
     /// A closed node.
     pub(super) fn get(&mut self, height: u32, index: i64) -> Result<Option<Vec<u8>>, OperatorError> {
-        self.row.set(self.key, &self.node(height, index), None);
+        self.row.set(self.key, &node_field(self.level, height, index), None);
         let values = self.state.map_get_many(self.handle, &self.row.key, &self.row.field)?;
         Ok(values.get(0).map(<[u8]>::to_vec))
     }
 
     /// Writes or deletes a closed node.
     pub(super) fn put(&mut self, height: u32, index: i64, node: Option<&[u8]>) -> Result<(), OperatorError> {
-        self.row.set(self.key, &self.node(height, index), node);
+        self.row.set(self.key, &node_field(self.level, height, index), node);
         self.state.map_put_many(self.handle, &self.row.key, &self.row.field, &self.row.value)?;
         Ok(())
     }
+}
+
+/// The field of a closed node.
+pub(super) fn node_field(level: u8, height: u32, index: i64) -> [u8; 10] {
+    let mut field = [0; 10];
+    let index = (index.cast_unsigned() ^ (1 << 63)).to_be_bytes();
+    let parts = [level, height as u8].into_iter().chain(index);
+    field.iter_mut().zip(parts).for_each(|(place, byte)| *place = byte);
+    field
 }
 
 /// The field of a level's spine.

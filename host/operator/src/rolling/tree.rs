@@ -63,9 +63,7 @@ impl Tree<'_> {
 
     /// The stored nodes of the greatest height, oldest first: bits and indices.
     fn stored_tops(&self) -> impl Iterator<Item = (u32, i64)> + use<> {
-        let (tops, open) = (self.spine.tops, index_of(self.current, self.top()));
-        let stored = (0..u64::BITS).rev().filter(move |distance| tops >> distance & 1 == 1);
-        stored.map(move |distance| (distance, open.wrapping_sub(i64::from(distance) + 1)))
+        self.spine.stored_tops(self.current, self.top())
     }
 
     /// The current slice ends with `partial`, and `next` is the current one.
