@@ -127,12 +127,20 @@ impl Aggregates {
             write(&self.held, into);
             return Ok(());
         }
-        read(&mut self.cells, Some(into))?;
+        let mut reader = Reader::new(into);
+        if reader.byte()? != FORMAT {
+            return Err(Damaged.into());
+        }
+        self.bytes.clear();
+        self.bytes.push(FORMAT);
         for (cell, held) in self.cells.iter_mut().zip(&self.held) {
-            cell.merge(held);
+            cell.merge_into_written(held, &mut reader, &mut self.bytes)?;
+        }
+        if !reader.is_at_end() {
+            return Err(Damaged.into());
         }
         into.clear();
-        write(&self.cells, into);
+        into.extend_from_slice(&self.bytes);
         Ok(())
     }
 

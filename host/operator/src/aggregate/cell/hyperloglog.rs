@@ -13,6 +13,8 @@ const REGISTERS: usize = 1 << INDEX_BITS;
 const RANK_BITS: usize = 64 - INDEX_BITS as usize;
 /// Bits that a register takes where it is written.
 const WRITTEN_BITS: u32 = 6;
+/// Bytes of all registers where they are written.
+const WRITTEN_BYTES: usize = REGISTERS * WRITTEN_BITS as usize / 8;
 /// Registers are written one by one up to this number, and all of them above it.
 const MAX_SPARSE: usize = 1_024;
 const SPARSE: u8 = 0;
@@ -43,12 +45,14 @@ impl HyperLogLog {
         match from.byte()? {
             SPARSE => self.read_sparse(from),
             DENSE => {
-                let packed = from.bytes(REGISTERS * WRITTEN_BITS as usize / 8)?;
-                for [a, b, c] in packed.as_chunks::<3>().0 {
+                let packed = from.bytes(WRITTEN_BYTES)?;
+                self.dense.resize(REGISTERS, 0);
+                for (ranks, [a, b, c]) in self.dense.as_chunks_mut::<4>().0.iter_mut().zip(packed.as_chunks::<3>().0) {
                     let word = u32::from_le_bytes([*a, *b, *c, 0]);
-                    self.dense.extend((0..4).map(|at| (word >> (at * WRITTEN_BITS)) as u8 & 63));
+                    *ranks = [0, 1, 2, 3].map(|at| (word >> (at * WRITTEN_BITS)) as u8 & 63);
                 }
-                if self.dense.iter().any(|rank| usize::from(*rank) > RANK_BITS + 1) { Err(Damaged) } else { Ok(()) }
+                let greatest = self.dense.iter().copied().fold(0, u8::max);
+                if usize::from(greatest) > RANK_BITS + 1 { Err(Damaged) } else { Ok(()) }
             }
             _ => Err(Damaged),
         }
@@ -82,10 +86,36 @@ impl HyperLogLog {
             return;
         }
         out.push(DENSE);
+        out.reserve(WRITTEN_BYTES);
         for ranks in self.dense.as_chunks::<4>().0 {
             let word = ranks.iter().rev().fold(0_u32, |word, rank| word << WRITTEN_BITS | u32::from(*rank));
-            out.extend(word.to_le_bytes().iter().take(3));
+            let [a, b, c, _] = word.to_le_bytes();
+            out.extend_from_slice(&[a, b, c]);
         }
+    }
+
+    /// Appends what is written at `from` with this sketch, a small one, merged into it; `false`: it is not written
+    /// whole there, or this one is not small, and nothing was done. Unlike decoding it this takes no longer than copying.
+    pub fn merge_into_written(&self, from: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<bool, Damaged> {
+        let mut ahead = *from;
+        if !self.dense.is_empty() || ahead.byte()? != DENSE {
+            return Ok(false);
+        }
+        let packed = ahead.bytes(WRITTEN_BYTES)?;
+        *from = ahead;
+        out.push(DENSE);
+        let start = out.len();
+        out.extend_from_slice(packed);
+        let (words, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<3>();
+        for (index, rank) in &self.sparse {
+            let shift = u32::from(index % 4) * WRITTEN_BITS;
+            let Some([a, b, c]) = words.get_mut(usize::from(index / 4)) else { continue };
+            let word = u32::from_le_bytes([*a, *b, *c, 0]);
+            if (word >> shift & 63) < u32::from(*rank) {
+                [*a, *b, *c, _] = (word & !(63 << shift) | u32::from(*rank) << shift).to_le_bytes();
+            }
+        }
+        Ok(true)
     }
 
     pub fn add(&mut self, value: &[u8]) {
@@ -123,6 +153,10 @@ impl HyperLogLog {
         for (index, rank) in &other.sparse {
             self.raise(*index, *rank);
         }
+        if !self.dense.is_empty() {
+            self.dense.iter_mut().zip(&other.dense).for_each(|(known, rank)| *known = (*known).max(*rank));
+            return;
+        }
         for (index, rank) in other.dense.iter().enumerate() {
             if *rank > 0 {
                 self.raise(index as u16, *rank);
@@ -147,7 +181,18 @@ impl HyperLogLog {
             count(0, (REGISTERS - self.sparse.len()) as u32);
         }
         self.sparse.iter().for_each(|(_, rank)| count(*rank, 1));
-        self.dense.iter().for_each(|rank| count(*rank, 1));
+        // Most ranks are the same few: with a table for each of four, none has to wait for the one before.
+        let mut tables = [[0_u32; 64]; 4];
+        for ranks in self.dense.as_chunks::<4>().0 {
+            for (table, rank) in tables.iter_mut().zip(ranks) {
+                if let Some(having) = table.get_mut(usize::from(*rank)) {
+                    *having += 1;
+                }
+            }
+        }
+        for table in tables {
+            (0..).zip(table).for_each(|(rank, many)| count(rank, many));
+        }
         let registers = REGISTERS as f64;
         let [none, ranks @ .., full] = having;
         let mut sum = registers * tau(1.0 - f64::from(full) / registers);

@@ -279,6 +279,20 @@ impl Cell {
         }
     }
 
+    /// Appends what is written at `from` with `held`, a cell of the same kind, merged into it.
+    #[inline]
+    pub fn merge_into_written(&mut self, held: &Self, from: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Damaged> {
+        if let Self::HyperLogLog(sketch) = held
+            && sketch.merge_into_written(from, out)?
+        {
+            return Ok(());
+        }
+        self.read(from)?;
+        self.merge(held);
+        self.write(out);
+        Ok(())
+    }
+
     /// Appends the result as JSON. `counts` counts the values, where the view takes it.
     pub fn write_result(&self, view: View, counts: &Self, out: &mut Vec<u8>) {
         match (self, view, counts) {

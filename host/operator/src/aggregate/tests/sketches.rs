@@ -61,6 +61,34 @@ fn distinct_values_are_estimated_within_five_percent() {
 }
 
 #[test]
+fn a_sketch_in_hand_is_merged_as_it_is_decoded() {
+    // Beside other cells, before and after the sketch.
+    let mut aggregates = aggregates(&[("c", "count()"), ("n", "approx_distinct(/v)"), ("last", "last(/v)")]);
+    let mut sketch = |seed: u64, count: usize| {
+        let values = scattered(seed).take(count).map(|value| format!(r#"{{"v":"{value:x}"}}"#));
+        add_values(&mut aggregates, values, 1).get(0).expect("an accumulator").to_vec()
+    };
+    let pairs: Vec<_> =
+        [(2, 1), (5, 1), (900, 200), (1_500, 1), (1_500, 300), (20_000, 900), (20_000, 5_000), (3, 9_000)]
+            .into_iter()
+            .map(|(count, held)| (sketch(7, count), sketch(8, held)))
+            .collect();
+    for (sketch, held) in pairs {
+        let both = [Some(&sketch[..]), Some(&held[..])].into_iter().collect();
+        let merged = aggregates.merge(&both, &[0, 0], 1).expect("merged");
+        let mut into = sketch.clone();
+        aggregates.hold(&held).expect("whole");
+        aggregates.merge_held(&mut into).expect("merged");
+        assert_eq!(merged.get(0), Some(&into[..]), "{} and {} bytes", sketch.len(), held.len());
+        for cut in [1, into.len() / 2, into.len() - 1] {
+            let mut damaged = into[..cut].to_vec();
+            assert!(aggregates.merge_held(&mut damaged).is_err(), "{cut} of {} bytes", into.len());
+            assert_eq!(damaged, into[..cut]);
+        }
+    }
+}
+
+#[test]
 fn quantiles_are_within_one_percent() {
     let declared = [
         ("a", "quantile(/v, 0.01)"),
