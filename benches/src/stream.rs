@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// Timers that one call gets, as in the runtime.
 const TIMERS_A_CALL: usize = 1024;
 
+/// Results of timers from one commit to the next, where there are many: a commit is due after 100 ms, also in between.
+const RESULTS_A_COMMIT: u64 = 5_000;
+
 /// Memory for state, bytes: what a host has unless it is told otherwise.
 const CACHE_BYTES: usize = 256 << 20;
 
@@ -59,6 +62,8 @@ pub struct StreamTask {
     watermark_ms: i64,
     now_ms: i64,
     commits: i64,
+    /// Results at the last commit.
+    committed_results: u64,
     done: Done,
 }
 
@@ -78,6 +83,7 @@ impl StreamTask {
             watermark_ms: UNKNOWN_WATERMARK,
             now_ms: 0,
             commits: 0,
+            committed_results: 0,
             done: Done::default(),
         })
     }
@@ -101,7 +107,7 @@ impl StreamTask {
         self.keep(&groups, &output)
     }
 
-    /// Moves the watermark and fires the timers that are due.
+    /// Moves the watermark and fires the timers that are due, with a commit whenever there are many results.
     ///
     /// # Errors
     /// As the operator's.
@@ -133,6 +139,9 @@ impl StreamTask {
             let output = self.operator.on_timer(&fired, &mut self.state)?;
             self.done.timers += due.times.len() as u64;
             self.keep(&groups, &output)?;
+            if self.done.results - self.committed_results >= RESULTS_A_COMMIT {
+                self.commit(false)?;
+            }
         }
     }
 
@@ -144,6 +153,7 @@ impl StreamTask {
     pub fn commit(&mut self, write_back: bool) -> Result<(), OperatorError> {
         self.commits += 1;
         let commits = self.commits;
+        self.committed_results = self.done.results;
         let state = self.state()?;
         let (keys, values) = state.take_delta();
         state.committed(commits);

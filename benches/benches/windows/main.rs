@@ -4,9 +4,10 @@
 //! is one task in a process of its own, so that what its store does in the background is its cost; they take turns of
 //! 4 s of event time. A task has its state in RocksDB, with the memory that a host has unless it is told otherwise, and
 //! is driven as the runtime drives it: batches of 1,000 records, a commit each 5,000 (100 ms at 50,000 records a
-//! second), timers, write-back every 5 s, a flush every 30 s. Event time goes on by 50,000 records a second. First comes
-//! an hour in which each key has as many records as it takes until the state of the case is as large as it gets; it is not
-//! counted. Told is processor time of the whole process, making the records not counted.
+//! second; also among the results that a timer brings), timers, write-back every 5 s, a flush every 30 s. Event time goes
+//! on by 50,000 records a second. First comes an hour in which each key has as many records as it takes until the state
+//! of the case is as large as it gets; it is not counted. Told is processor time of the whole process, making the records
+//! not counted.
 
 mod cases;
 mod counted;

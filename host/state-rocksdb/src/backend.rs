@@ -37,6 +37,8 @@ pub(crate) struct RocksBackend {
     pub(crate) position: Option<i64>,
     /// The position that a crash would leave.
     pub(crate) durable: Option<i64>,
+    /// Bytes of the last write: the next one is about as large.
+    written_bytes: usize,
     // Dropped after the database, so that the task is free only when the directory is.
     pub(crate) reservation: Reservation,
 }
@@ -48,7 +50,7 @@ impl RocksBackend {
         let family = ColumnFamilyDescriptor::new(COLUMN_FAMILY, options.clone());
         let db = DB::open_cf_descriptors(&options, path, [family])
             .map_err(|error| DatabaseError::from_rocksdb(path, &error))?;
-        let mut backend = Self { db: Arc::new(db), options, position: None, durable: None, reservation };
+        let mut backend = Self { db: Arc::new(db), options, position: None, durable: None, written_bytes: 0, reservation };
         backend.check_format()?;
         backend.position = backend.read_reserved(POSITION_KEY)?.map(i64::from_le_bytes);
         backend.durable = backend.position;
@@ -170,7 +172,7 @@ impl StateBackend for RocksBackend {
     }
 
     fn write(&mut self, entries: &mut dyn Iterator<Item = Entry<'_>>, position: i64) -> Result<(), StateError> {
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(self.written_bytes + self.written_bytes / 8);
         for (key, value) in entries {
             match value {
                 Some(value) => batch.put(key, value),
@@ -178,6 +180,7 @@ impl StateBackend for RocksBackend {
             }
         }
         batch.put(POSITION_KEY, position.to_le_bytes());
+        self.written_bytes = batch.size_in_bytes();
         self.db.write_opt(batch, &unlogged()).map_err(|error| self.error(&error))?;
         self.position = Some(position);
         Ok(())
