@@ -114,6 +114,7 @@ impl PipelineHandle {
             .map(|(&worker, entry)| WorkerStatus {
                 worker,
                 alive: entry.alive,
+                reason: entry.failure.clone(),
                 silent_ms: shared.silent_ms(worker),
                 guest_bytes: entry.guest_bytes.clone(),
             })

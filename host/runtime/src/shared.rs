@@ -15,7 +15,7 @@ use millstream_pipeline::plan::{Plan, StageIndex};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
-    Host, PipelineState, RestoreProgress, StandbyStatus, TaskStatus,
+    Failure, Host, PipelineState, RestoreProgress, StandbyStatus, TaskStatus,
     event_time::GeneratorFactories,
     gathering::Gathering,
     metrics::{PipelineMetrics, StepMetrics},
@@ -54,6 +54,8 @@ pub(crate) struct SwapDone {
 pub(crate) struct WorkerEntry {
     pub(crate) control: Sender<Control>,
     pub(crate) alive: bool,
+    /// Why it fell; `None` while it runs, and where it left as it was told to.
+    pub(crate) failure: Option<String>,
     /// Memory of the guest of each step, bytes.
     pub(crate) guest_bytes: BTreeMap<String, usize>,
 }
@@ -185,8 +187,17 @@ impl Shared {
     /// Counts a worker among those that run; returns what it is told from now on.
     pub(crate) fn enlist(&self, worker: usize) -> Receiver<Control> {
         let (control, orders) = mpsc::channel();
-        self.workers.lock().insert(worker, WorkerEntry { control, alive: true, guest_bytes: BTreeMap::new() });
+        let entry = WorkerEntry { control, alive: true, failure: None, guest_bytes: BTreeMap::new() };
+        self.workers.lock().insert(worker, entry);
         orders
+    }
+
+    /// A worker runs no more: it fell over `failure`, or left.
+    pub(crate) fn delist(&self, worker: usize, failure: Option<&Failure>) {
+        if let Some(entry) = self.workers.lock().get_mut(&worker) {
+            entry.alive = false;
+            entry.failure = failure.map(|failure| failure.reason.clone());
+        }
     }
 
     /// Shows how far the restore of a task is, which is also a sign of life of its worker.

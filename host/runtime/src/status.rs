@@ -95,6 +95,8 @@ pub struct WorkerStatus {
     pub worker: usize,
     /// Whether its thread runs.
     pub alive: bool,
+    /// Why it is down; `None` while its thread runs, and where it left as it was told to.
+    pub reason: Option<String>,
     /// Milliseconds since it last came round its loop. One that is stuck shows here.
     pub silent_ms: u64,
     /// Memory in the sandbox of each guest, a guest a step, bytes.

@@ -125,18 +125,19 @@ fn run_workers(
         match exited.recv_timeout(TICK) {
             Ok(Exit { worker, outcome }) => {
                 running -= 1;
-                if let Some(entry) = shared.workers.lock().get_mut(&worker) {
-                    entry.alive = false;
-                }
                 let leaving = (shared.is_stopping() && !finished) || shared.is_paused();
-                match outcome {
-                    Ok(()) => left.push(worker),
+                let failure = match outcome {
                     // What it had not committed is dropped, and done again by whoever comes next.
                     Err(failure) if leaving && shared.host.rules.after_step(failure.kind) != Recovery::Stop => {
                         tracing::warn!(worker, reason = failure.reason, "a worker left without its last commit");
-                        left.push(worker);
+                        None
                     }
-                    Err(failure) => match next_attempt(retries, shared, &failure) {
+                    outcome => outcome.err(),
+                };
+                shared.delist(worker, failure.as_ref());
+                match failure {
+                    None => left.push(worker),
+                    Some(failure) => match next_attempt(retries, shared, &failure) {
                         Some(backoff) => {
                             if std::mem::take(&mut finished) {
                                 // What the last commit was to complete is not complete.

@@ -76,6 +76,7 @@ fn view() -> StatusView {
             workers: vec![WorkerStatus {
                 worker: 0,
                 alive: true,
+                reason: None,
                 silent_ms: 20,
                 guest_bytes: [("score".to_owned(), 1 << 20)].into(),
             }],

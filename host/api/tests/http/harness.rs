@@ -1,6 +1,9 @@
 //! A server in memory, and a client of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -314,6 +317,19 @@ impl Harness {
     pub async fn consume(&self, topic: &str, count: usize) -> Vec<String> {
         let path = format!("/api/v1/topics/{topic}/records?follow=true&max={count}&timeout-ms=30000");
         self.get(&path).await.expect(200).values()
+    }
+
+    /// Waits for an answer at `path` that `wanted` accepts.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path}: {answer:?}");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A server with `tag@1.0.0`, topic `in`, and pipeline `tags` that runs from `in` to `out`.

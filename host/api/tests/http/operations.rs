@@ -13,13 +13,7 @@ async fn health_tells_which_pipeline_failed_and_why() {
     assert_eq!(api.get("/readyz").await.expect(200).json()["status"], "ready");
 
     api.produce("in", &["a", "boom"]).await;
-    let failing = loop {
-        let answer = api.get("/healthz").await;
-        if answer.status != 200 {
-            break answer.expect(503).json();
-        }
-        tokio::task::yield_now().await;
-    };
+    let failing = api.until("/healthz", |answer| answer.status != 200).await.expect(503).json();
     let problem = failing["problems"][0].as_str().expect("a problem");
     assert!(problem.contains("`tags`") && problem.contains("it went boom"), "{problem}");
 

@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -95,11 +93,6 @@ async fn what_does_not_run_has_no_state_to_read() {
     }
     api.post("/api/v1/pipelines/tags/start").await.expect(200);
     // Whether a task that is not open yet is opened here is the group's business.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut answer = api.get(&format!("{STATES}/seen/d")).await;
-    while answer.status != 200 && Instant::now() < deadline {
-        tokio::task::yield_now().await;
-        answer = api.get(&format!("{STATES}/seen/d")).await;
-    }
-    assert_eq!(answer.expect(200).json()["value"], "new");
+    let answer = api.until(&format!("{STATES}/seen/d"), |answer| answer.status == 200).await;
+    assert_eq!(answer.json()["value"], "new");
 }
