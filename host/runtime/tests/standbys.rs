@@ -51,8 +51,9 @@ struct Cluster {
 
 impl Cluster {
     fn new(partitions: u32) -> Self {
+        // Long enough that nobody is given up on a machine that is slow.
         let config =
-            SimulatedConfig { transaction_timeout_ms: 1_000, session_timeout_ms: 1_000, ..SimulatedConfig::default() };
+            SimulatedConfig { transaction_timeout_ms: 5_000, session_timeout_ms: 5_000, ..SimulatedConfig::default() };
         let log = SimulatedLog::with(config, Arc::new(RealTime));
         log.create_topic(&TopicSpec::new("in", partitions)).expect("a topic");
         Self { log, world: World::new(Operators::default().with(counter("count@1.0.0", "", 1))) }
@@ -136,23 +137,32 @@ fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// The first status that `wanted` accepts.
+fn status_with(handle: &PipelineHandle, what: &str, wanted: impl Fn(&PipelineStatus) -> bool) -> PipelineStatus {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = handle.status();
+        assert!(!status.state.is_final(), "{:?}", status.reason);
+        if wanted(&status) {
+            return status;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}: {status:?}");
+        thread::yield_now();
+    }
+}
+
 /// Waits until the host follows so many tasks and has all that is in their changelogs.
 fn await_standbys(handle: &PipelineHandle, count: usize) -> Vec<StandbyStatus> {
-    let followed = || handle.status().standbys;
-    until(&format!("{count} standbys that are up to date"), || {
-        let followed = followed();
-        followed.len() == count && followed.iter().all(|standby| standby.position.is_some() && standby.lag == 0)
-    });
-    followed()
+    let is_up_to_date = |standby: &StandbyStatus| standby.position.is_some() && standby.lag == 0;
+    let followed =
+        |status: &PipelineStatus| status.standbys.len() == count && status.standbys.iter().all(is_up_to_date);
+    status_with(handle, &format!("{count} standbys that are up to date"), followed).standbys
 }
 
 fn await_tasks(handle: &PipelineHandle, count: usize) -> PipelineStatus {
-    until(&format!("{count} tasks"), || {
-        let status = handle.status();
-        assert!(!status.state.is_final(), "{:?}", status.reason);
+    status_with(handle, &format!("{count} tasks"), |status| {
         status.tasks.iter().filter(|task| task.restored.is_some()).count() == count
-    });
-    handle.status()
+    })
 }
 
 /// A host that can be killed: its worker unwinds at its next step, and tells nobody.
@@ -353,7 +363,8 @@ fn a_standby_never_begins_in_the_middle_of_a_changelog() {
     assert_eq!(world.run_until_drained(COUNT).state, PipelineState::Finished);
     let changelog = TopicPartition::new("counting.count.changelog", 0);
     let info = world.log.topic(&changelog.topic).expect("readable").expect("there");
-    let [(0, end)] = *info.offsets else { panic!("{info:?}") };
+    // How much the log has forgotten already depends on how often was committed.
+    let [(_, end)] = *info.offsets else { panic!("{info:?}") };
     let spec = SessionSpec {
         group: "other".parse().expect("a name"),
         worker: "w".into(),
