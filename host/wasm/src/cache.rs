@@ -18,13 +18,13 @@ use std::{
     time::SystemTime,
 };
 
-pub use prune::Pruned;
-
 use millstream_types::Digest;
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
 use crate::{WasmError, precompiled::VerifiedCode};
+
+pub use prune::Pruned;
 
 const MAGIC: &[u8; 8] = b"MSCWASM1";
 const EXTENSION: &str = "cwasm";

@@ -5,6 +5,7 @@
 mod examples;
 mod files;
 mod full_disk;
+mod packages;
 mod projects;
 mod runs;
 mod savepoints;
