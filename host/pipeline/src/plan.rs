@@ -129,6 +129,9 @@ pub struct Watermarks {
     pub idle: Option<Duration>,
     /// How far, in event time, a partition may be read ahead of the slowest one; `None`: as far as it likes.
     pub align: Option<Duration>,
+    /// How far a record's time may be ahead of processing time for the watermark to take note of it; `None`: as far as
+    /// it likes.
+    pub future: Option<Duration>,
 }
 
 /// What makes watermarks.

@@ -30,6 +30,9 @@ impl Decoder {
             config: config.map(|field| field.node.to_json()),
             idle: self.take(&mut members, "idle").and_then(|field| self.idle(&field)).unwrap_or_default(),
             align: self.take(&mut members, "align").and_then(|field| self.duration_within(&field, MIN, MAX)),
+            future: self
+                .take(&mut members, "future")
+                .and_then(|field| self.duration_within(&field, Duration::ZERO, MAX)),
         };
         self.finish(members);
         Some(watermark)

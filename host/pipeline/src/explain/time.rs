@@ -23,6 +23,10 @@ pub(super) fn watermark_lines(watermarks: &Watermarks) -> Vec<String> {
     if let Some(align) = watermarks.align {
         lines.push(format!("no partition is read more than {} ahead of the slowest", format_duration(align)));
     }
+    if let Some(future) = watermarks.future {
+        let future = format_duration(future);
+        lines.push(format!("watermarks pass over times more than {future} ahead of the clock"));
+    }
     lines
 }
 

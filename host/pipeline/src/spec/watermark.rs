@@ -36,6 +36,11 @@ pub struct WatermarkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shapes::optional_duration")]
     #[schemars(schema_with = "shapes::duration_schema")]
     pub align: Option<Duration>,
+    /// How far ahead of the host's clock a record's time may be and still move the watermark, such as `1h`; as far as
+    /// it likes where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shapes::optional_duration")]
+    #[schemars(schema_with = "shapes::duration_schema")]
+    pub future: Option<Duration>,
 }
 
 /// When a partition without anything to read counts as idle.

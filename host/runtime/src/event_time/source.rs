@@ -1,6 +1,6 @@
 //! The watermark of one partition of a source.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use millstream_operator::{OperatorError, watermark::Progress};
 use millstream_pipeline::plan::{WatermarkStrategy, Watermarks};
@@ -24,6 +24,8 @@ pub(crate) struct SourceClock {
     by: Strategy,
     idle_after: Option<Duration>,
     align: Option<Duration>,
+    /// Records whose time is further ahead of processing time, milliseconds, do not count.
+    future_ms: Option<i64>,
     mark: Mark,
     /// When something came last; for idleness.
     heard: Duration,
@@ -42,11 +44,11 @@ enum Strategy {
 impl SourceClock {
     /// A partition of `source` that is read from now on, and whose watermark was at `restored` before.
     pub(crate) fn new(source: &str, settings: &Watermarks, restored: i64, now: Duration) -> Self {
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let by = match &settings.strategy {
-            WatermarkStrategy::OutOfOrder(bound) => Strategy::OutOfOrder {
-                by_ms: i64::try_from(bound.as_millis()).unwrap_or(i64::MAX),
-                latest: UNKNOWN_WATERMARK,
-            },
+            WatermarkStrategy::OutOfOrder(bound) => {
+                Strategy::OutOfOrder { by_ms: ms(*bound), latest: UNKNOWN_WATERMARK }
+            }
             WatermarkStrategy::Generator { .. } => {
                 Strategy::Generator { source: source.into(), state: Vec::new(), due: now }
             }
@@ -55,13 +57,14 @@ impl SourceClock {
             by,
             idle_after: settings.idle,
             align: settings.align,
+            future_ms: settings.future.map(ms),
             mark: Mark { at: restored, idle: false },
             heard: now,
             finished: false,
         }
     }
 
-    /// Takes note of records.
+    /// Takes note of records, those that are too far in the future left out: of these only that something came.
     ///
     /// # Errors
     /// When the generator failed.
@@ -73,17 +76,24 @@ impl SourceClock {
     ) -> Result<(), OperatorError> {
         self.heard = at.now;
         self.mark.idle = false;
+        let latest_ms = self.future_ms.map_or(i64::MAX, |future_ms| at.now_ms.saturating_add(future_ms));
         let progress = match &mut self.by {
             Strategy::OutOfOrder { by_ms, latest } => {
-                if let Some(newest) = records.timestamps.iter().max().filter(|newest| **newest > *latest) {
+                let timestamps = records.timestamps.iter().filter(|timestamp_ms| **timestamp_ms <= latest_ms);
+                if let Some(newest) = timestamps.max().filter(|newest| **newest > *latest) {
                     *latest = *newest;
                     let reached = newest.saturating_sub(*by_ms).saturating_sub(1);
                     self.mark.at = self.mark.at.max(reached);
                 }
                 return Ok(());
             }
-            Strategy::Generator { .. } if records.is_empty() => return Ok(()),
-            Strategy::Generator { source, state, .. } => generators.on_records(source, state, records, at.now_ms)?,
+            Strategy::Generator { source, state, .. } => {
+                let records = until(records, latest_ms);
+                if records.is_empty() {
+                    return Ok(());
+                }
+                generators.on_records(source, state, &records, at.now_ms)?
+            }
         };
         self.follow(progress);
         Ok(())
@@ -148,6 +158,15 @@ impl SourceClock {
     }
 }
 
+/// The records with timestamps up to `latest_ms`.
+fn until(records: &RecordBatch, latest_ms: i64) -> Cow<'_, RecordBatch> {
+    if records.timestamps.iter().all(|timestamp_ms| *timestamp_ms <= latest_ms) {
+        return Cow::Borrowed(records);
+    }
+    let rows = records.timestamps.iter().enumerate().filter(|(_, timestamp_ms)| **timestamp_ms <= latest_ms);
+    Cow::Owned(records.take(&rows.map(|(row, _)| row as u32).collect::<Vec<_>>()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -163,6 +182,7 @@ mod tests {
             strategy: WatermarkStrategy::OutOfOrder(Duration::from_millis(out_of_order_ms)),
             idle: idle_s.map(Duration::from_secs),
             align: None,
+            future: None,
         };
         SourceClock::new("in", &settings, UNKNOWN_WATERMARK, Duration::ZERO)
     }
@@ -186,6 +206,25 @@ mod tests {
         assert_eq!(clock.mark().at, 89);
         observe(&mut clock, &[i64::MAX], Duration::ZERO);
         assert_eq!(clock.mark().at, i64::MAX - 11);
+    }
+
+    #[test]
+    fn what_is_too_far_in_the_future_moves_no_watermark_and_ends_idleness() {
+        let settings = Watermarks {
+            strategy: WatermarkStrategy::OutOfOrder(Duration::from_millis(10)),
+            idle: Some(Duration::from_secs(30)),
+            align: None,
+            future: Some(Duration::from_secs(3600)),
+        };
+        let mut clock = SourceClock::new("in", &settings, UNKNOWN_WATERMARK, Duration::ZERO);
+        // The clock stands at 0.
+        observe(&mut clock, &[100, 3_600_001, i64::MAX], Duration::ZERO);
+        assert_eq!(clock.mark().at, 89);
+        observe(&mut clock, &[3_600_000], Duration::ZERO);
+        assert_eq!(clock.mark().at, 3_599_989);
+        assert!(clock.becomes_idle(Duration::from_secs(30)));
+        observe(&mut clock, &[i64::MAX], Duration::from_secs(31));
+        assert_eq!(clock.mark(), Mark { at: 3_599_989, idle: false });
     }
 
     #[test]
@@ -238,7 +277,12 @@ mod tests {
         let factories = GeneratorFactories::from([("in".to_owned(), Arc::new(Silent) as Arc<_>)]);
         let mut generators = Generators::open(&factories).unwrap();
         let strategy = WatermarkStrategy::Generator { operator: "silent@1.0.0".parse().unwrap(), config: "{}".into() };
-        let settings = Watermarks { strategy, idle: Some(Duration::from_secs(30)), align: None };
+        let settings = Watermarks {
+            strategy,
+            idle: Some(Duration::from_secs(30)),
+            align: None,
+            future: Some(Duration::from_millis(5)),
+        };
         let mut clock = SourceClock::new("in", &settings, UNKNOWN_WATERMARK, Duration::ZERO);
         let at = |seconds: u64| Moment { now: Duration::from_secs(seconds), now_ms: 0 };
         let mut records = RecordBatch::default();
@@ -249,6 +293,13 @@ mod tests {
         assert_eq!(clock.mark(), Mark { at: 5, idle: true });
         clock.observe(&records, at(32), &mut generators).unwrap();
         assert_eq!(clock.mark(), Mark { at: 5, idle: false });
+        // It does not get what is too far in the future.
+        let at = |now_ms: i64| Moment { now: Duration::from_secs(33), now_ms };
+        records.push(RecordRef { timestamp_ms: 8, ..RecordRef::default() });
+        clock.observe(&records, at(2), &mut generators).unwrap();
+        assert_eq!(clock.mark().at, 5);
+        clock.observe(&records, at(3), &mut generators).unwrap();
+        assert_eq!(clock.mark().at, 8);
     }
 
     #[test]
