@@ -45,6 +45,26 @@ fn a_new_operator_in_c_passes_its_test_and_is_an_operator() -> Result<()> {
 }
 
 #[test]
+fn a_new_operator_in_typescript_has_its_types_checked_passes_its_test_and_is_an_operator() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let path = place.path();
+    call(path, "new operator ts-made --lang typescript")?.expect(0)?;
+    let project = path.join("ts-made");
+    let npm = |arguments: &[&str]| Running::start(Command::new("npm").args(arguments).current_dir(&project), "")?.end();
+    npm(&["install", "--no-audit", "--no-fund"])?.expect(0)?;
+    let tested = npm(&["test"])?.expect(0)?;
+    ensure!(tested.lines().contains(&"# pass 2"), "{tested:?}");
+    let built = call(path, "plugin build ts-made --to made.tar -o json")?.expect(0)?.json()?;
+    ensure!(built["language"] == "javascript" && built["world"] == "operator", "{built}");
+    ensure!(built["description"]["states"][0]["name"] == "seen", "{built}");
+    let operator = read(path, "ts-made/operator.ts")?.replace("ctx.config.field", "ctx.config.feild");
+    std::fs::write(project.join("operator.ts"), operator)?;
+    let refused = npm(&["test"])?;
+    ensure!(refused.code != Some(0) && refused.stdout.contains("feild"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
 fn a_new_pipeline_runs_at_once() -> Result<()> {
     let place = tempfile::tempdir()?;
     let path = place.path();

@@ -15,8 +15,10 @@ pub(super) const DEFAULT: &str = "rust";
 /// Its files hold `{{name}}` for the operator's name and `{{sdk}}` for [`Template::sdk`]; `.template` at the end of a
 /// file's name goes.
 pub(super) struct Template {
+    /// What `--lang` calls it.
+    name: &'static str,
     /// The language, as the toolchain calls it.
-    pub(super) language: &'static str,
+    language: &'static str,
     files: Dir<'static>,
     /// Where the project has the SDK, relative to it.
     sdk: &'static str,
@@ -25,8 +27,9 @@ pub(super) struct Template {
     pub(super) test: &'static str,
 }
 
-static TEMPLATES: [Template; 5] = [
+static TEMPLATES: [Template; 6] = [
     Template {
+        name: "rust",
         language: "rust",
         files: include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/rust/template"),
         sdk: "vendor/millstream-guest",
@@ -34,6 +37,7 @@ static TEMPLATES: [Template; 5] = [
         test: "cargo test",
     },
     Template {
+        name: "c",
         language: "c",
         files: include_dir!("$CARGO_MANIFEST_DIR/templates/c"),
         sdk: "vendor/millstream",
@@ -41,6 +45,7 @@ static TEMPLATES: [Template; 5] = [
         test: "make test",
     },
     Template {
+        name: "go",
         language: "go",
         files: include_dir!("$CARGO_MANIFEST_DIR/templates/go"),
         // Not `vendor`, which Go takes for what its own command has written.
@@ -49,6 +54,7 @@ static TEMPLATES: [Template; 5] = [
         test: "go test",
     },
     Template {
+        name: "python",
         language: "python",
         files: include_dir!("$CARGO_MANIFEST_DIR/templates/python"),
         sdk: "vendor/millstream",
@@ -56,10 +62,19 @@ static TEMPLATES: [Template; 5] = [
         test: "python3 -m unittest",
     },
     Template {
+        name: "javascript",
         language: "javascript",
         files: include_dir!("$CARGO_MANIFEST_DIR/templates/javascript"),
         sdk: "vendor/millstream",
-        write_sdk: |directory| copy(&JAVASCRIPT_SDK, directory, &["interpreter", "tests"], &["test"]),
+        write_sdk: write_javascript_sdk,
+        test: "npm install && npm test",
+    },
+    Template {
+        name: "typescript",
+        language: "javascript",
+        files: include_dir!("$CARGO_MANIFEST_DIR/templates/typescript"),
+        sdk: "vendor/millstream",
+        write_sdk: write_javascript_sdk,
         test: "npm install && npm test",
     },
 ];
@@ -69,10 +84,14 @@ static PYTHON_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/p
 static GO_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/go");
 static JAVASCRIPT_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk/javascript");
 
+fn write_javascript_sdk(directory: &Path) -> Result<()> {
+    copy(&JAVASCRIPT_SDK, directory, &["interpreter", "tests"], &["test"])
+}
+
 impl Template {
-    /// That of a language.
-    pub(super) fn of(language: &str) -> Option<&'static Self> {
-        TEMPLATES.iter().find(|template| template.language == language)
+    /// That of a name.
+    pub(super) fn of(name: &str) -> Option<&'static Self> {
+        TEMPLATES.iter().find(|template| template.name == name)
     }
 
     /// Writes a project with the SDK beside it.
@@ -84,7 +103,7 @@ impl Template {
 
 /// The names of all of them.
 pub(super) fn names() -> Vec<&'static str> {
-    TEMPLATES.iter().map(|template| template.language).collect()
+    TEMPLATES.iter().map(|template| template.name).collect()
 }
 
 /// Writes an SDK as it is, without some of its top-level directories and files.
@@ -105,7 +124,7 @@ mod tests {
     fn every_template_is_of_a_language_that_is_built() {
         for template in &TEMPLATES {
             let known = millstream_toolchain::languages::LANGUAGES.iter().map(|language| language.name());
-            assert!(known.into_iter().any(|name| name == template.language), "{}", template.language);
+            assert!(known.into_iter().any(|name| name == template.language), "{}", template.name);
         }
     }
 
