@@ -23,7 +23,7 @@ pub(super) fn build(project: &Project, main: &str, results: &Path, tools: &Toolb
     let directory = absolute(&project.directory)?;
     if !directory.join("node_modules").is_dir() {
         tools.tell("installing the packages of the project");
-        npm(&directory)?;
+        npm("install", &directory)?;
     }
     let contract = results.join("wit");
     wit::write_to(&contract)?;
@@ -38,21 +38,31 @@ pub(super) fn build(project: &Project, main: &str, results: &Path, tools: &Toolb
 /// Puts the tools where they are kept, on first use and when they have changed.
 fn install(tools: &Toolbox) -> Result<PathBuf, Error> {
     let directory = tools.tool("javascript-component");
+    let _alone = lock(&directory)?;
     write(&TOOLS, &directory)?;
     write(&SDK, &directory.join("sdk/src"))?;
     let texts = LOCKED.map(|name| TOOLS.get_file(name).and_then(|file| file.contents_utf8()).unwrap_or_default());
     let (complete, wanted) = (directory.join("complete"), texts.concat());
     if !fs::read_to_string(&complete).is_ok_and(|found| found == wanted) {
         tools.tell(&format!("installing what builds JavaScript into {}", directory.display()));
-        npm(&directory)?;
+        npm("ci", &directory)?;
         fs::write(&complete, wanted).map_err(|error| Error::file("write", &complete, &error))?;
     }
     Ok(directory)
 }
 
-fn npm(directory: &Path) -> Result<(), Error> {
+/// Waits for other builds that look after the same directory. Until the file is dropped they wait for this one.
+fn lock(directory: &Path) -> Result<fs::File, Error> {
+    fs::create_dir_all(directory).map_err(|error| Error::file("make", directory, &error))?;
+    let path = directory.join("lock");
+    let held = fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
+    held.map_err(|error| Error::file("lock", &path, &error))
+}
+
+/// `install` takes what package.json asks for, `ci` just what package-lock.json names, with its digests.
+fn npm(verb: &str, directory: &Path) -> Result<(), Error> {
     let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory);
+    npm.args([verb, "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory);
     run(&mut npm, &missing_node()).map_err(|error| error.hint("npm needs a package registry: see `npm config`"))
 }
 
@@ -63,7 +73,10 @@ fn write(from: &Dir<'_>, to: &Path) -> Result<(), Error> {
             DirEntry::Dir(below) => write(below, &path)?,
             DirEntry::File(file) => {
                 fs::create_dir_all(to).map_err(|error| Error::file("make", to, &error))?;
-                fs::write(&path, file.contents()).map_err(|error| Error::file("write", &path, &error))?;
+                // Another build may be reading it.
+                if !fs::read(&path).is_ok_and(|found| found == file.contents()) {
+                    fs::write(&path, file.contents()).map_err(|error| Error::file("write", &path, &error))?;
+                }
             }
         }
     }
