@@ -1,5 +1,6 @@
 //! What operators cost in each language: JSON in, the sum by key, JSON out, beside the same logic as a native operator,
-//! all in one run. `./x bench languages`; `--json` for scripts.
+//! all in one run. `./x bench languages [TEXT]`: all, or those whose language or way has the text in it; `--json` for
+//! scripts.
 //!
 //! Three ways to write it: over the records' bytes, with the JSON parsed and written by the guest; over typed fields,
 //! record by record; and over whole typed columns. For typed ones the host parses and writes, which is counted.
@@ -158,7 +159,8 @@ fn main() -> Result<()> {
     let mut native = Task::new(native.as_ref())?;
     let expected = native.process(batches.first().context("a batch")?)?;
     let (mut rows, mut tasks) = (Vec::new(), Vec::new());
-    for way in &WAYS {
+    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    for way in WAYS.iter().filter(|way| format!("{} {}", way.language, way.variant).contains(&asked)) {
         let (bytes, interpreter) = artefact(way).with_context(|| format!("{} {}", way.language, way.variant))?;
         let (_, load_ms) = load(&cold, &bytes, interpreter.as_deref())?;
         let (plugin, cached_load_ms) = load(&warm, &bytes, interpreter.as_deref())?;

@@ -8,13 +8,13 @@ export default operator({
   writes: { user: utf8, sum: float64 },
   columns(batch, ctx) {
     const { user, amount } = batch.columns;
-    const { values, changed } = ctx.state.sum.byGroup();
+    const { values: sumOf, changed } = ctx.state.sum.byGroup();
     const { groups, length } = batch;
+    const { values: amounts } = amount;
     const sums = new Float64Array(length);
-    for (let row = 0; row < length; row++) {
-      sums[row] = values[groups[row]] += amount.values[row];
-      changed[groups[row]] = 1;
-    }
+    for (let row = 0; row < length; row++) sums[row] = sumOf[groups[row]] += amounts[row];
+    // Each key has a record at least.
+    changed.fill(1);
     batch.emit({ user, sum: sums });
   },
 });
