@@ -2,7 +2,7 @@
 
 export const encoder = new TextEncoder();
 // A byte order mark is a character of the text, and stays.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+export const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The text of bytes; throws a `TypeError` where they are not UTF-8. */
