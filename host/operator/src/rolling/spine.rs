@@ -2,8 +2,8 @@
 //!
 //! As a row they are a varint and each node with its length. The row has an entry of its own, or stands in the head of
 //! its key, whichever costs less: a head is written with each event, an entry only when a slice ends, but is one more to
-//! find, to write and to keep in memory. A key with an event in a slice or two has them in its head; one with many has
-//! the row moved out soon after a slice has ended.
+//! find, to write and to keep in memory. A key with an event in a slice or two has the row in its head. It is moved out
+//! where several events come to a slice, and comes back when the key passes over a slice.
 
 use millstream_state::StateError;
 
@@ -23,6 +23,10 @@ pub(super) struct Spine {
     pub is_changed: bool,
     /// By height, leaf first.
     pub nodes: Vec<Vec<u8>>,
+    /// A slice has passed without an event.
+    pub has_skipped: bool,
+    /// The row was read from an entry of its own.
+    has_entry: bool,
     /// Which nodes of the greatest height are stored: bit `d` is the one `d + 1` before the open one.
     pub tops: u64,
     /// With how many heads the row was written since it changed; `None`: it does not stand in the head.
@@ -39,6 +43,8 @@ impl Spine {
         self.tops = 0;
         self.nodes.iter_mut().for_each(Vec::clear);
         self.in_head = None;
+        self.has_skipped = false;
+        self.has_entry = false;
         self.row.clear();
     }
 
@@ -90,6 +96,7 @@ impl Spine {
         let row = std::mem::take(&mut self.row);
         let read = self.read(heights, Some(&row));
         self.row = row;
+        self.has_entry = false;
         read.map(|()| true)
     }
 
@@ -103,6 +110,7 @@ impl Spine {
         self.tops = 0;
         self.nodes.resize_with(heights as usize, Vec::new);
         self.nodes.iter_mut().for_each(Vec::clear);
+        self.has_entry = stored.is_some();
         let Some(mut rest) = stored else { return Ok(()) };
         self.tops = read_varint(&mut rest)?;
         for node in &mut self.nodes {
@@ -124,7 +132,8 @@ impl Spine {
             (false, None) => return None,
         };
         let bytes = self.row.len();
-        let stays = bytes <= LARGE_BYTES && writes.saturating_mul(bytes as u64) <= PATIENCE_BYTES;
+        let is_fast = self.has_entry && !self.has_skipped;
+        let stays = !is_fast && bytes <= LARGE_BYTES && writes.saturating_mul(bytes as u64) <= PATIENCE_BYTES;
         self.in_head = stays.then_some(writes);
         (!stays).then_some(&self.row)
     }
@@ -186,6 +195,11 @@ mod tests {
         of_row.read(2, Some(&row)).expect("whole");
         assert_eq!((&of_row.nodes, of_row.tops), (&vec![vec![7; 60], vec![]], 5));
         assert_eq!(written(&mut of_row).1, None, "once");
+        // It has its entry until a slice is passed over.
+        of_row.is_changed = true;
+        assert!(written(&mut of_row).1.is_some());
+        of_row.has_skipped = true;
+        assert_eq!(written(&mut of_row).1, None);
     }
 
     fn written_alone(mut spine: Spine) -> Spine {

@@ -71,6 +71,7 @@ impl Tree<'_> {
         self.check()?;
         self.spine.is_changed = true;
         let before = self.current;
+        self.spine.has_skipped |= next > before.saturating_add(1);
         self.current = next;
         let (pruned, expired) = (before.saturating_sub(self.keep), next.saturating_sub(self.keep));
         if before < expired {
