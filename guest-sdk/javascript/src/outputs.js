@@ -5,7 +5,7 @@
  * row by row: a column that only repeats the input is the input's, and what differs is written when the batch is done.
  */
 
-import { EMPTY, NO_COLUMN, bytesIn, columnOf, i64Bytes, numbersTo, textsColumn, u32Bytes } from "./column.js";
+import { EMPTY, NO_COLUMN, bytesIn, columnOf, i64Bytes, isWhole, numbersTo, textsColumn, u32Bytes } from "./column.js";
 import { Failure } from "./errors.js";
 import { stringify } from "./json.js";
 import { TypedRows } from "./typed_output.js";
@@ -17,7 +17,6 @@ export const same = Symbol("same");
 const TYPED = Symbol("typed");
 const OPTIONS = new Set(["key", "timestampMs", "headers", "keepHeaders"]);
 
-const { isSafeInteger } = Number;
 const { stringify: written } = JSON;
 
 /**
@@ -74,15 +73,15 @@ export function output(index, writes) {
         } else if (isNarrow) {
           // Written out: a loop, or a call, costs more than all that is done.
           const field = value[name0];
-          isPlain = typeof field === kind0 && (!whole0 || isSafeInteger(field));
+          isPlain = typeof field === kind0 && (!whole0 || isWhole(field));
           column0[row] = field;
           if (isPlain && name1 !== undefined) {
             const second = value[name1];
-            isPlain = typeof second === kind1 && (!whole1 || isSafeInteger(second));
+            isPlain = typeof second === kind1 && (!whole1 || isWhole(second));
             column1[row] = second;
             if (isPlain && name2 !== undefined) {
               const third = value[name2];
-              isPlain = typeof third === kind2 && (!whole2 || isSafeInteger(third));
+              isPlain = typeof third === kind2 && (!whole2 || isWhole(third));
               column2[row] = third;
             }
           }

@@ -1,6 +1,6 @@
 /** Typed fields that an operator writes, row by row. */
 
-import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf, textsColumn, wholeBytes } from "./column.js";
+import { EMPTY, NO_COLUMN, bitmapOf, bytesIn, columnOf, isWhole, textsColumn, wholeBytes } from "./column.js";
 import { Failure } from "./errors.js";
 import { formatFloat, stringify } from "./json.js";
 import { nameOf } from "./text.js";
@@ -28,7 +28,7 @@ export class TypedRows {
     const count = names.length;
     for (let at = 0; at < count; at++) {
       const value = record[names[at]];
-      if (typeof value !== kinds[at] || (wholes[at] && !Number.isSafeInteger(value))) return false;
+      if (typeof value !== kinds[at] || (wholes[at] && !isWhole(value))) return false;
       values[at][row] = value;
     }
     return true;

@@ -1,6 +1,6 @@
 /** The types of typed fields, states and configurations. */
 
-import { bytesIn, f64s, i64s, wholeBytes, wholeNumbers } from "./column.js";
+import { bytesIn, f64s, i64s, isWhole, wholeBytes, wholeNumbers } from "./column.js";
 import { Failure } from "./errors.js";
 import { stringify } from "./json.js";
 import { decode, encode, nameOf } from "./text.js";
@@ -93,7 +93,7 @@ export const integer = new Type({
   name: "integer",
   kind: "int64",
   expected: "an integer within 2^53",
-  is: Number.isSafeInteger,
+  is: isWhole,
   encode: (value) => int64.encode(BigInt(value)),
   decode: (stored) => exact(int64.decode(stored)),
   schema: INTEGER,

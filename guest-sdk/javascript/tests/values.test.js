@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { float, formatFloat, parseExact, stringify } from "millstream";
-import { Column, columnOf } from "../src/column.js";
+import { Column, columnOf, isWhole, wholeBytes, wholeNumbers } from "../src/column.js";
 import { allJson } from "../src/json_batch.js";
 import { int32, int64, decodeField, encodeField, uint16, utf8, float64, boolean, integer, json } from "../src/types.js";
 
@@ -81,4 +81,14 @@ test("a batch is read as JSON at once just as it is read record by record", () =
     ["{", "}"],
   ];
   for (const texts of refused) assert.equal(values(batch(...texts)), undefined, texts.join(" | "));
+});
+
+test("whole numbers are those that are safe integers, and cross as they are", () => {
+  const odd = [0, -0, 1, -1, 0.5, 2 ** 31, -(2 ** 31) - 1, 2 ** 32 + 5, 2 ** 53 - 1, 2 ** 53, -(2 ** 53) + 1, -(2 ** 53), NaN, Infinity, -Infinity, "1", 1n, null, undefined];
+  assert.deepEqual(odd.map(isWhole), odd.map(Number.isSafeInteger));
+  const whole = odd.filter(isWhole).map((number) => number + 0);
+  const stored = wholeBytes(new Float64Array(whole));
+  assert.deepEqual([...new BigInt64Array(stored.buffer)], whole.map(BigInt));
+  assert.deepEqual([...wholeNumbers(stored)], whole);
+  assert.equal(wholeNumbers(new Uint8Array(BigInt64Array.of(1n, 2n ** 53n).buffer)), undefined);
 });
