@@ -50,7 +50,8 @@ impl RocksBackend {
         let family = ColumnFamilyDescriptor::new(COLUMN_FAMILY, options.clone());
         let db = DB::open_cf_descriptors(&options, path, [family])
             .map_err(|error| DatabaseError::from_rocksdb(path, &error))?;
-        let mut backend = Self { db: Arc::new(db), options, position: None, durable: None, written_bytes: 0, reservation };
+        let mut backend =
+            Self { db: Arc::new(db), options, position: None, durable: None, written_bytes: 0, reservation };
         backend.check_format()?;
         backend.position = backend.read_reserved(POSITION_KEY)?.map(i64::from_le_bytes);
         backend.durable = backend.position;
