@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null where nothing is")]
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
@@ -88,11 +89,15 @@ fn tasks(server: &Server, name: &str) -> Result<Option<Tasks>> {
 /// Waits until these hosts share out all tasks evenly.
 fn shared_out(servers: &[&Server], name: &str) -> Result<Vec<Tasks>> {
     let each = PARTITIONS as usize / servers.len();
-    let look = || servers.iter().map(|server| tasks(server, name)).collect::<Result<Option<Vec<_>>>>();
+    let found = Cell::new(None);
     millstream_tests::until(&format!("{} hosts have {each} tasks each", servers.len()), || {
-        Ok(look()?.is_some_and(|all| all.iter().all(|tasks| tasks.len() == each)))
+        let all = servers.iter().map(|server| tasks(server, name)).collect::<Result<Option<Vec<_>>>>()?;
+        let even = all.filter(|all| all.iter().all(|tasks| tasks.len() == each));
+        let is_even = even.is_some();
+        found.set(even);
+        Ok(is_even)
     })?;
-    look()?.context("they had them a moment ago")
+    found.take().context("they had them a moment ago")
 }
 
 /// The tasks that are in both are as they were.
