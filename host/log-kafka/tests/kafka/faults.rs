@@ -4,7 +4,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -156,10 +156,14 @@ impl Drop for OwnBroker {
 /// The first of two ports that are free now, below those that systems give to outgoing connections, so that none of them
 /// takes the port of a broker that is down.
 fn two_free_ports() -> Result<u16> {
+    /// Ports that each call has for itself, since tests of one process run beside each other.
+    const APART: u16 = 100;
+    static CALLS: AtomicU16 = AtomicU16::new(0);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    // Runs beside each other begin in different places.
-    let begin = 20_000 + u16::try_from(std::process::id() % 10_000)?;
-    let found = (begin..32_000).find(|port| is_free(*port) && is_free(port + 1));
+    // Processes beside each other begin in different places.
+    let process = u16::try_from(std::process::id() % 10_000)?;
+    let begin = 20_000 + process + APART * CALLS.fetch_add(1, Ordering::Relaxed);
+    let found = (begin..begin + APART - 1).find(|port| is_free(*port) && is_free(port + 1));
     found.ok_or_else(|| anyhow!("no two free ports in a row from {begin} on"))
 }
 
