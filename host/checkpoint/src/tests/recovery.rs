@@ -197,9 +197,9 @@ async fn places_that_are_none_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs S3; set MILLSTREAM_TEST_S3 to s3://bucket/prefix?endpoint=..."]
-async fn s3_lets_one_of_several_hosts_win() {
-    let Ok(place) = std::env::var("MILLSTREAM_TEST_S3") else { panic!("MILLSTREAM_TEST_S3 is not set") };
+#[ignore = "needs an object store; set MILLSTREAM_TEST_OBJECTS to its URL, such as az://container/prefix?use_emulator=true"]
+async fn an_object_store_lets_one_of_several_hosts_win() {
+    let Ok(place) = std::env::var("MILLSTREAM_TEST_OBJECTS") else { panic!("MILLSTREAM_TEST_OBJECTS is not set") };
     let hosts = [
         Registry::open(&place, Arc::new(SystemClock)).await.expect("opens"),
         Registry::open(&place, Arc::new(SystemClock)).await.expect("opens"),

@@ -203,9 +203,9 @@ fn places_that_are_none_are_refused() {
 }
 
 #[test]
-#[ignore = "needs S3; set MILLSTREAM_TEST_S3 to s3://bucket/prefix?endpoint=..."]
-fn s3_keeps_snapshots() {
-    let Ok(place) = std::env::var("MILLSTREAM_TEST_S3") else { panic!("MILLSTREAM_TEST_S3 is not set") };
+#[ignore = "needs an object store; set MILLSTREAM_TEST_OBJECTS to its URL, such as az://container/prefix?use_emulator=true"]
+fn an_object_store_keeps_snapshots() {
+    let Ok(place) = std::env::var("MILLSTREAM_TEST_OBJECTS") else { panic!("MILLSTREAM_TEST_OBJECTS is not set") };
     let settings = SnapshotSettings { part_bytes: 5 << 20, ..SnapshotSettings::default() };
     let client = ObjectSnapshots::open(&place, &settings).expect("opens");
     let world = World::new();
