@@ -16,7 +16,7 @@ mod window_parts;
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use millstream_tests::{Ran, run};
 
 /// Runs `millstream` with arguments as they are typed, without quotes.
@@ -30,6 +30,14 @@ fn call_with(directory: &Path, arguments: &str, input: &str) -> Result<Ran> {
 
 fn write(directory: &Path, file: &str, text: &str) -> Result<()> {
     fs::write(directory.join(file), text).with_context(|| format!("cannot write {file}"))
+}
+
+/// Runs a case of `pipeline.yaml`, which passes.
+fn passes(directory: &Path, case: &str) -> Result<()> {
+    write(directory, "case.yaml", case)?;
+    let ran = call(directory, "test pipeline.yaml --case case.yaml")?;
+    ensure!(ran.code == Some(0) && ran.stdout.ends_with("1 passed, 0 failed\n"), "{ran:#?}");
+    Ok(())
 }
 
 fn read(directory: &Path, file: &str) -> Result<String> {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 use millstream_tests::{operators_of, repository};
 
-use crate::{call, write};
+use crate::{call, passes, write};
 
 /// What an assigner, a trigger, a window function and a generator are written in.
 const LANGUAGES: [&str; 2] = ["rust", "c"];
@@ -38,14 +38,6 @@ operators:
     );
     text.push_str(&format!("  {part}@1.0.0: {}\n", part_in(language, part)?.display()));
     write(place, "pipeline.yaml", &text)
-}
-
-/// Runs a case, which passes.
-fn passes(place: &Path, case: &str) -> Result<()> {
-    write(place, "case.yaml", case)?;
-    let ran = call(place, "test pipeline.yaml --case case.yaml")?;
-    ensure!(ran.code == Some(0) && ran.stdout.ends_with("1 passed, 0 failed\n"), "{ran:#?}");
-    Ok(())
 }
 
 #[test]
